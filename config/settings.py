@@ -1,0 +1,290 @@
+"""The configuration of one Offhook node: typed, frozen, checked once at start.
+
+Every field has a default that works on one machine without any server. Times are in
+seconds (``_s``), sizes in bytes (``_bytes``) unless a name says otherwise. Loading, with
+errors that name file, line and remedy, is in ``config.loading``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+DialString = Annotated[str, Field(pattern=r"^[+*#0-9A-Za-z._-]{1,64}$")]
+Language = Literal["en", "ru", "uk", "lv"]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Listen(Section):
+    """One SIP listener. Port 0 takes a free port."""
+
+    transport: Literal["udp", "tcp"] = "udp"
+    host: str = "0.0.0.0"
+    port: int = Field(5060, ge=0, le=65535)
+
+
+class SipLimits(Section):
+    """What one peer, and all together, may ask of the SIP front end."""
+
+    message_bytes_max: int = Field(65_535, ge=2_000)
+    body_bytes_max: int = Field(16_384, ge=512)
+    headers_max: int = Field(128, ge=16)
+    transactions_max: int = Field(20_000, ge=10)
+    dialogs_max: int = Field(5_000, ge=2)
+    connections_max: int = Field(2_000, ge=1)
+    contacts_per_address_max: int = Field(8, ge=1)
+    retry_after_s: int = Field(5, ge=1)
+
+
+class Sip(Section):
+    """The SIP front end."""
+
+    listen: tuple[Listen, ...] = (Listen(transport="udp"), Listen(transport="tcp"))
+    domain: str = "offhook.local"
+    advertise: str | None = Field(
+        None, description="address that peers reach us at; default: the listener's own"
+    )
+    user_agent: str = "Offhook"
+    register_expires_min_s: int = Field(30, ge=1)
+    register_expires_max_s: int = Field(3600, ge=60)
+    session_expires_s: int = Field(1800, ge=90, description="RFC 4028; 90 is its smallest")
+    nonce_lifetime_s: int = Field(300, ge=10)
+    limits: SipLimits = SipLimits()
+
+
+class Media(Section):
+    """Media workers and their RTP ports."""
+
+    workers: int = Field(2, ge=1, le=64)
+    host: str = Field("0.0.0.0", description="address the RTP sockets bind to")
+    advertise: str | None = Field(None, description="address written into session descriptions")
+    port_min: int = Field(20_000, ge=1024, le=65_535)
+    port_max: int = Field(29_999, ge=1024, le=65_535)
+    port_rest_s: float = Field(10.0, ge=0)
+    timeout_s: float = Field(15.0, gt=0, description="no RTP for so long ends a talking leg")
+
+    @model_validator(mode="after")
+    def _range_holds_the_workers(self) -> Media:
+        if self.port_max - self.port_min + 1 < 4 * self.workers:
+            raise ValueError("port_min..port_max must hold at least four ports for each worker")
+        return self
+
+
+class Trunk(Section):
+    """A SIP peer that brings calls, and that outbound calls leave through."""
+
+    name: Name
+    addresses: tuple[str, ...] = Field(
+        (), description="source networks: 192.0.2.1, 192.0.2.0/24 or 192.0.2.1:5060"
+    )
+    username: str | None = Field(None, description="digest user, for a trunk without fixed address")
+    password_env: str | None = None
+    password_file: Path | None = None
+    outbound: str | None = Field(None, description="where to send calls: sip:host:port;transport=udp")
+    codecs: tuple[Literal["PCMU", "PCMA"], ...] = ("PCMA", "PCMU")
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            parse_source(item)
+        return value
+
+    @model_validator(mode="after")
+    def _has_a_way_in(self) -> Trunk:
+        if not self.addresses and not self.username and not self.outbound:
+            raise ValueError("a trunk needs addresses, a username or outbound")
+        return self
+
+
+def parse_source(
+    item: str,
+) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, int | None]:
+    """Split ``192.0.2.0/24:5060`` or ``[2001:db8::/32]:5060`` into (network, port or None).
+
+    Raises ValueError where it is neither.
+    """
+    text, port = item, None
+    if text.startswith("["):
+        text, _, tail = text[1:].partition("]")
+        port = int(tail[1:]) if tail.startswith(":") else None
+    elif text.count(":") == 1:
+        text, _, tail = text.partition(":")
+        port = int(tail)
+    return ipaddress.ip_network(text, strict=False), port
+
+
+class Number(Section):
+    """A dialled number and where its calls go: exactly one of flow and queue."""
+
+    number: str = Field(pattern=r"^(\+?[0-9A-Za-z._-]{1,64}|\*)$", description="'*' is any other")
+    flow: Name | None = None
+    queue: Name | None = None
+
+    @model_validator(mode="after")
+    def _goes_one_way(self) -> Number:
+        if (self.flow is None) == (self.queue is None):
+            raise ValueError("name exactly one of flow and queue")
+        return self
+
+
+class QueueSettings(Section):
+    """A queue: its aim, its rank and what the waiting caller hears."""
+
+    name: Name
+    target_s: float = Field(20.0, gt=0, description="aim of the service level")
+    target_share: float = Field(0.80, gt=0, le=1)
+    rank: int = Field(
+        5, ge=0, le=9, description="class: 0 is emergency, a smaller number goes strictly first"
+    )
+    credit_s: float = Field(5.0, ge=0, description="seconds that one point of priority buys")
+    short_abandon_s: float = Field(5.0, ge=0)
+    ring_timeout_s: float = Field(15.0, gt=0)
+    wrap_up_s: float = Field(10.0, ge=0)
+    skills: dict[str, int] = Field(
+        default_factory=dict, description="required skill: weakest level allowed (1 best)"
+    )
+    announce_interval_s: float = Field(30.0, ge=5)
+    callback_key: Literal["", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#"] = "1"
+    music: str | None = Field(None, description="audio file; default: the shipped music")
+    wait_max_s: float = Field(1800.0, gt=0, description="after so long: the overflow")
+    overflow: Literal["voicemail", "callback", "hang-up"] = "callback"
+    language: Language = "en"
+
+
+class AgentSettings(Section):
+    """A person, the phone that rings for them and what they can do."""
+
+    id: Name
+    name: str
+    extension: str = Field(pattern=r"^[0-9]{2,10}$", description="also the SIP user name")
+    queues: dict[str, int] = Field(default_factory=dict, description="queue: level (1 best)")
+    skills: dict[str, int] = Field(default_factory=dict, description="skill: level (1 best)")
+    password_env: str | None = Field(None, description="variable with the phone's SIP password")
+    password_file: Path | None = None
+
+
+class Codes(Section):
+    """Numbers an agent dials to change presence."""
+
+    sign_in: DialString = "*11"
+    sign_out: DialString = "*12"
+    on_break: DialString = "*13"
+    ready: DialString = "*14"
+
+
+class Floor(Section):
+    """Rules across all queues."""
+
+    starvation_s: float = Field(300.0, gt=0, description="waited so long: over all but emergency")
+    idle_step_s: float = Field(10.0, gt=0, description="idle times compare in steps of this")
+    lease_s: float = Field(60.0, gt=0, description="an unanswered offer lapses after this")
+    waiting_max: int = Field(10_000, ge=1)
+
+
+class Recordings(Section):
+    """Call recordings."""
+
+    enabled: bool = True
+    dir: Path | None = Field(None, description="default: <data_dir>/recordings")
+    voicemail_s_max: float = Field(180.0, gt=0)
+
+
+class Api(Section):
+    """The HTTP listener."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+
+
+class Token(Section):
+    """A bearer token; ``offhook token`` makes one and prints what to put here."""
+
+    name: Name
+    role: Literal["agent", "supervisor", "operator", "admin"]
+    agent: Name | None = Field(None, description="with role agent: whose token this is")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @model_validator(mode="after")
+    def _agent_is_named(self) -> Token:
+        if (self.role == "agent") != (self.agent is not None):
+            raise ValueError("role agent needs agent: <id>, every other role has none")
+        return self
+
+
+class Store(Section):
+    """Where records and shared state live. The default needs no server."""
+
+    database: str = Field(
+        "sqlite", description="'sqlite' (a file in data_dir) or postgresql://user@host/name"
+    )
+    state: str = Field("memory", description="'memory' or redis://host:6379/0")
+
+
+class JournalSettings(Section):
+    """The log of facts."""
+
+    segment_bytes: int = Field(16_777_216, ge=65_536)
+    total_bytes_max: int = Field(4_294_967_296, ge=1_048_576)
+
+
+class TicketPolicy(Section):
+    """What tickets are due when, and what counts as the same matter."""
+
+    due_s: float = Field(3600.0, gt=0, description="deadline of a ticket that stays open")
+    repeat_window_s: float = Field(604_800.0, gt=0, description="7 days")
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    data_dir: Path = Path("data")
+    timezone: str = "UTC"
+    language: Language = "en"
+    sip: Sip = Sip()
+    media: Media = Media()
+    trunks: tuple[Trunk, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    flows_dir: Path | None = Field(None, description="default: the shipped flows")
+    queues: tuple[QueueSettings, ...] = ()
+    agents: tuple[AgentSettings, ...] = ()
+    codes: Codes = Codes()
+    floor: Floor = Floor()
+    recordings: Recordings = Recordings()
+    api: Api = Api()
+    tokens: tuple[Token, ...] = ()
+    store: Store = Store()
+    journal: JournalSettings = JournalSettings()
+    tickets: TicketPolicy = TicketPolicy()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Settings:
+        for label, names in (
+            ("trunk", [trunk.name for trunk in self.trunks]),
+            ("queue", [queue.name for queue in self.queues]),
+            ("agent", [agent.id for agent in self.agents]),
+            ("extension", [agent.extension for agent in self.agents]),
+            ("number", [number.number for number in self.numbers]),
+            ("token", [token.name for token in self.tokens]),
+        ):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"{label} {sorted(twice)[0]!r} is named twice; each needs its own")
+        queues = {queue.name for queue in self.queues}
+        wanted = {name for agent in self.agents for name in agent.queues}
+        wanted |= {number.queue for number in self.numbers if number.queue}
+        if wanted - queues:
+            raise ValueError(
+                f"queue {sorted(wanted - queues)[0]!r} is used but not under queues:; "
+                f"known: {', '.join(sorted(queues)) or 'none'}"
+            )
+        return self

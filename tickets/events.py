@@ -1,0 +1,28 @@
+"""Facts of tickets that people add, as the journal keeps them (the entry's call names the ticket's)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DispositionGiven:
+    """The agent (or a supervisor) closed the wrap-up with an outcome code and a note."""
+
+    by: str
+    disposition: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketCommented:
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketClosed:
+    by: str
+
+
+EVENTS = (DispositionGiven, TicketCommented, TicketClosed)
