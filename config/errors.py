@@ -1,0 +1,25 @@
+"""Who is to blame lives in the type of the error."""
+
+from __future__ import annotations
+
+
+class PeerError(Exception):
+    """The other side (a caller, phone, trunk, client of the API, a file's author) did wrong."""
+
+
+class MisuseError(Exception):
+    """We did wrong: a call of an interface that its state or contract forbids."""
+
+
+class ConfigError(PeerError):
+    """A configuration or flow file is wrong.
+
+    ``str()`` reads ``file:line: field: what is wrong; what would be right``.
+    """
+
+    def __init__(self, file: str, line: int, field: str, problem: str) -> None:
+        super().__init__(f"{file}:{line}: {field}: {problem}" if field else f"{file}:{line}: {problem}")
+        self.file = file
+        self.line = line
+        self.field = field
+        self.problem = problem
