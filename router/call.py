@@ -1,0 +1,236 @@
+"""A call: one caller's visit, from arrival to end, as a pure state machine.
+
+``step(call, input, now)`` changes the call and returns what to do. ``TABLE`` maps (phase,
+input) to the function that handles it; what is in ``IGNORED`` means nothing in that phase
+(a late report, a key while talking). A test walks the whole product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from router import effects as do
+from router.events import CallEnded, RecordingStarted
+from router.inputs import Cause, Destination, QueueCare
+from router.outcome import Milestones, outcome_of
+
+Phase = Literal[
+    "new", "arriving", "flow", "waiting", "dialling", "talking", "voicemail", "closing", "ended"
+]
+PHASES: tuple[Phase, ...] = (
+    "new",
+    "arriving",
+    "flow",
+    "waiting",
+    "dialling",
+    "talking",
+    "voicemail",
+    "closing",
+    "ended",
+)
+Role = Literal["caller", "agent", "outside"]
+LegState = Literal["dialling", "ringing", "up", "held", "gone"]
+
+CLOSING_S_MAX = 60.0  # a worker that never reports the end of a goodbye
+RING_S_TRANSFER = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallRules:
+    """Policy that a call carries from its arrival (a reload changes later calls)."""
+
+    record: bool = True
+    recordings_dir: str = ""
+    voicemail_s_max: float = 180.0
+    language: str = "en"
+
+
+@dataclass(slots=True)
+class Leg:
+    """One party's connection: ``agent`` names the person behind an agent's phone."""
+
+    id: str
+    role: Role
+    state: LegState
+    agent: str = ""
+    target: str = ""
+
+
+@dataclass(slots=True)
+class Offer:
+    """The floor's exclusive offer in progress: the phones that ring for it."""
+
+    agent: str
+    fence: int
+    queue: str
+    legs: tuple[str, ...]
+    winner: str = ""  # the leg that answered, while the floor confirms
+    worst: Cause = "unreachable"  # the most telling cause among the legs that ended
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Dialling out for the flow, a transfer or an agent's own call."""
+
+    destination: Destination
+    legs: tuple[str, ...]
+    by_leg: str = ""  # whose REFER it was
+    by_agent: str = ""
+    worst: Cause = "unreachable"
+
+
+@dataclass(slots=True)
+class Call:
+    """The state of one call; plain data, so that take-over can rebuild it."""
+
+    id: str
+    rules: CallRules = CallRules()
+    phase: Phase = "new"
+    internal: bool = False
+    caller: str = ""
+    caller_name: str = ""
+    dialled: str = ""
+    trunk: str = ""
+    destination: Destination = Destination("nowhere")
+    caller_leg: str = ""
+    other_leg: str = ""  # whom the caller talks with
+    legs: dict[str, Leg] = field(default_factory=dict)
+    legs_made: int = 0
+    plays_made: int = 0
+    play: str = ""
+    care: QueueCare | None = None
+    queue: str = ""
+    agent: str = ""  # the last agent who joined
+    offer: Offer | None = None
+    attempt: Attempt | None = None
+    hidden_keys: bool = False
+    talk_since: float = 0.0
+    talked_s: float = 0.0
+    recording: str = ""
+    recordings_made: int = 0
+    callback_number: str = ""
+    end_cause: Cause = "bye"
+    marks: Milestones = field(default_factory=Milestones)
+
+
+def new_leg(call: Call, role: Role, *, agent: str = "", target: str = "") -> Leg:
+    call.legs_made += 1
+    leg = Leg(f"{call.id}.{call.legs_made}", role, "dialling", agent, target)
+    call.legs[leg.id] = leg
+    return leg
+
+
+def new_play(call: Call) -> str:
+    call.plays_made += 1
+    call.play = f"{call.id}.p{call.plays_made}"
+    return call.play
+
+
+def is_up(call: Call, leg: str) -> bool:
+    found = call.legs.get(leg)
+    return found is not None and found.state in ("up", "held")
+
+
+def fact(call: Call, event: object) -> list[do.Effect]:
+    """The fact to journal; an agent's own call leaves none."""
+    return [] if call.internal else [do.Fact(event)]
+
+
+def drop(call: Call, leg_id: str, reason: str, status: int = 0) -> list[do.Effect]:
+    """End a leg of ours; nothing where it is gone already."""
+    leg = call.legs.get(leg_id)
+    if leg is None or leg.state == "gone":
+        return []
+    leg.state = "gone"
+    return [do.Drop(leg_id, reason, status)]
+
+
+def stop_recording(call: Call) -> list[do.Effect]:
+    recording, call.recording = call.recording, ""
+    return [do.StopRecording(recording)] if recording else []
+
+
+def talk_ended(call: Call, now: float) -> None:
+    if call.talk_since:
+        call.talked_s += max(0.0, now - call.talk_since)
+        call.talk_since = 0.0
+
+
+def end(
+    call: Call,
+    now: float,
+    cause: Cause,
+    detail: str = "",
+    status: int = 0,
+    leaves: Literal["abandoned", "removed"] = "abandoned",
+) -> list[do.Effect]:
+    """The one way a call ends: every leg down, the queue left, one CallEnded."""
+    out: list[do.Effect] = []
+    if call.phase == "waiting":
+        call.marks.waited_s = max(0.0, now - call.marks.queued)
+        out.append(do.LeaveQueue(leaves))
+    talk_ended(call, now)
+    other = call.legs.get(call.other_leg)
+    if other is not None and other.agent:
+        out.append(do.AgentDone(other.agent))
+    attempt = call.attempt
+    if attempt is not None and attempt.destination.kind == "agent":
+        out.append(do.AgentDone(attempt.destination.name))
+    call.other_leg = ""
+    call.offer = None
+    call.attempt = None
+    recorded = call.recordings_made > 0
+    out += stop_recording(call)
+    for leg_id in list(call.legs):
+        out += drop(call, leg_id, detail or cause, status)
+    call.phase = "ended"
+    call.marks.ended = now
+    out += [do.ClearTimer(name) for name in ("announce", "ring", "closing", "voicemail")]
+    ended = CallEnded(
+        outcome=outcome_of(call.marks, cause),
+        cause=detail or cause,
+        queue=call.queue,
+        agent=call.agent,
+        waited_s=round(call.marks.waited_s, 3),
+        talked_s=round(call.talked_s, 3),
+        callback_number=call.callback_number,
+        no_recording="" if recorded else _why_no_recording(call),
+        language=call.care.language if call.care else call.rules.language,
+    )
+    return [*out, *fact(call, ended), do.Finished()]
+
+
+def _why_no_recording(call: Call) -> str:
+    if not call.rules.record:
+        return "recording is switched off"
+    return "nobody talked"
+
+
+def start_recording(call: Call, right: str, kind: Literal["talk", "voicemail"]) -> list[do.Effect]:
+    """Begin, or go on with another right side (a second agent joins the same file)."""
+    if not call.rules.record or call.internal:
+        return []
+    begun = not call.recording
+    if begun:
+        call.recordings_made += 1
+        call.recording = f"{call.id}-r{call.recordings_made}"
+    path = f"{call.rules.recordings_dir}/{call.recording}.part"
+    record = do.Record(call.recording, path, call.caller_leg, right)
+    if not begun:
+        return [record]
+    return [*fact(call, RecordingStarted(call.recording, path, kind)), record]
+
+
+def close_with(
+    call: Call, now: float, prompts: tuple[object, ...], cause: Cause
+) -> list[do.Effect]:
+    """Say goodbye, then end; the outcome is settled by the milestones."""
+    call.end_cause = cause
+    if not prompts or not is_up(call, call.caller_leg):
+        return end(call, now, cause)
+    call.phase = "closing"
+    return [
+        do.Play(call.caller_leg, new_play(call), prompts, then_music=False),
+        do.SetTimer("closing", now + CLOSING_S_MAX),
+    ]

@@ -1,0 +1,99 @@
+"""The call's state machine as a table: (phase, input) to the function that handles it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from router import call_flow as flow
+from router import call_talking as talk
+from router import call_waiting as wait
+from router import inputs as on
+from router.call import Call, Phase
+from router.effects import Effect
+
+Handler = Callable[[Call, Any, float], list[Effect]]
+
+_ANYWHERE: dict[type, Handler] = {
+    on.LegGone: flow.caller_gone,
+    on.LegUp: flow.late_up,
+    on.HangUpAsked: flow.hang_up,
+    on.LegHeld: talk.settle,
+    on.LegResumed: talk.settle,
+}
+
+_BY_PHASE: dict[Phase, dict[type, Handler]] = {
+    "new": {on.Arrive: flow.arrive},
+    "arriving": {on.LegUp: flow.picked_up, on.Queued: wait.queued},
+    "flow": {
+        on.KeyPressed: flow.flow_key,
+        on.PlayDone: flow.flow_heard,
+        on.TimerFired: flow.flow_timer,
+        on.FlowSays: flow.flow_says,
+        on.FlowWorks: flow.flow_works,
+        on.FlowQueues: flow.flow_queues,
+        on.FlowDials: flow.flow_dials,
+        on.FlowTakesMessage: flow.flow_takes_message,
+        on.FlowPromisesCallback: flow.flow_calls_back,
+        on.FlowEnds: flow.flow_ends,
+        on.Queued: wait.queued,
+    },
+    "waiting": {
+        on.LegGone: wait.waiting_leg_gone,
+        on.LegUp: wait.agent_answers,
+        on.LegRinging: wait.agent_ringing,
+        on.KeyPressed: wait.waiting_key,
+        on.TimerFired: wait.announce,
+        on.Queued: wait.queued,
+        on.Offered: wait.offered,
+        on.OfferWon: wait.offer_won,
+        on.OfferStale: wait.offer_stale,
+        on.Withdrawn: wait.withdrawn,
+        on.Overflowed: wait.overflowed,
+        on.MediaLost: wait.silent_caller,
+    },
+    "dialling": {
+        on.LegGone: flow.dialled_gone,
+        on.LegUp: flow.dialled_up,
+        on.LegRinging: flow.dialled_ringing,
+        on.TimerFired: flow.dial_timer,
+    },
+    "talking": {
+        on.LegGone: talk.talking_gone,
+        on.LegUp: talk.target_up,
+        on.LegRinging: talk.target_rings,
+        on.LegHeld: talk.held,
+        on.LegResumed: talk.resumed,
+        on.MediaLost: talk.talking_silent,
+        on.TransferAsked: talk.transfer,
+        on.TimerFired: talk.transfer_timer,
+        on.Queued: wait.queued,
+    },
+    "voicemail": {
+        on.PlayDone: flow.message_begins,
+        on.KeyPressed: flow.message_ends,
+        on.TimerFired: flow.message_ends,
+    },
+    "closing": {on.PlayDone: flow.said_goodbye, on.TimerFired: flow.goodbye_timer},
+    "ended": {},
+}
+
+TABLE: dict[tuple[Phase, type], Handler] = {
+    (phase, kind): handler
+    for phase, own in _BY_PHASE.items()
+    for kind, handler in {
+        **({} if phase in ("new", "ended") else _ANYWHERE),
+        **({on.LegUp: flow.late_up} if phase == "ended" else {}),
+        **own,
+    }.items()
+}
+
+
+def step(call: Call, happened: on.Input, now: float) -> list[Effect]:
+    """Take one input: changes ``call``, returns the effects in order.
+
+    An input that means nothing in the call's phase returns nothing (a late report, a key in a
+    talk); nothing raises on a legal ``Input``.
+    """
+    handler = TABLE.get((call.phase, type(happened)))
+    return handler(call, happened, now) if handler else []

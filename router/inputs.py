@@ -1,0 +1,257 @@
+"""What can happen to a call, in neutral words: no SIP, no RTP, no third party.
+
+The engine translates the SIP core's events, a worker's reports, the IVR's actions and the
+floor's effects into these values; ``router.call.step`` takes them one at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Cause = Literal[
+    "bye",  # the far end hung up
+    "cancel",  # the caller gave up before we picked up
+    "busy",  # 486, 600
+    "refused",  # 603 and other refusals by a person or policy
+    "no-answer",  # rang, nobody came: 408, 480, 487
+    "unreachable",  # nobody there: timer B, 404, 5xx, transport failure
+    "lost",  # was up and died: media timeout, dead dialog, session expired, no ACK
+    "failed",  # ours: no port, no worker, no common codec
+]
+DestinationKind = Literal["flow", "queue", "agent", "external", "nowhere"]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a number, a flow's node or a transfer leads."""
+
+    kind: DestinationKind
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrive:
+    """The caller's INVITE was authorised. ``internal``: an agent's own call, leaves no ticket."""
+
+    leg: str
+    caller: str
+    dialled: str
+    trunk: str
+    destination: Destination
+    caller_name: str = ""
+    sip_call_id: str = ""
+    internal: bool = False
+    agent: str = ""  # of an internal call: who dials
+    targets: tuple[str, ...] = ()  # of an internal call: the phones to ring
+
+
+@dataclass(frozen=True, slots=True)
+class LegRinging:
+    leg: str
+    early: bool = False  # early media flows
+
+
+@dataclass(frozen=True, slots=True)
+class LegUp:
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegGone:
+    leg: str
+    cause: Cause
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LegHeld:
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegResumed:
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    leg: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayDone:
+    leg: str
+    play: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """No RTP from this leg for the timeout although it should be sending."""
+
+    leg: str
+
+
+# --- from the IVR ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSays:
+    """``prompts`` are the IVR's own values, passed through untouched to the prompt store."""
+
+    prompts: tuple[object, ...]
+    barge_in: bool = True
+    hidden: bool = False  # keys pressed from now on are a PIN or a card: never journaled
+
+
+@dataclass(frozen=True, slots=True)
+class FlowWorks:
+    """The flow waits for something of ours (a lookup): the caller must not hear silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowQueues:
+    queue: str
+    priority: int = 0
+    rank: int | None = None
+    skills: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDials:
+    destination: Destination
+    timeout_s: float
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTakesMessage:
+    greeting: tuple[object, ...]
+    max_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPromisesCallback:
+    number: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEnds:
+    prompts: tuple[object, ...]
+    completed: bool
+    reason: str
+    refused: bool = False  # closed, blocked
+
+
+# --- from the floor -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCare:
+    """What a waiting caller gets, from the queue's settings."""
+
+    queue: str
+    target_s: float = 20.0
+    short_abandon_s: float = 5.0
+    announce_s: float = 30.0
+    callback_key: str = "1"
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The floor took the call in."""
+
+    care: QueueCare
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The floor offers this call to an agent whose phones are ``targets``."""
+
+    agent: str
+    fence: int
+    queue: str
+    ring_s: float
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    agent: str
+    fence: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferWon:
+    """The floor confirmed: this agent, this call, this fence."""
+
+    agent: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferStale:
+    """The phone answered too late: the offer was gone."""
+
+    agent: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overflowed:
+    to: str  # voicemail | callback | hang-up
+
+
+# --- from people and the clock ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """Blind transfer of the caller by ``leg`` (REFER) or by the API (leg "")."""
+
+    leg: str
+    destination: Destination
+    targets: tuple[str, ...] = ()  # phones, where the destination is an agent or external
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpAsked:
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    name: str
+
+
+Input = (
+    Arrive
+    | LegRinging
+    | LegUp
+    | LegGone
+    | LegHeld
+    | LegResumed
+    | KeyPressed
+    | PlayDone
+    | MediaLost
+    | FlowSays
+    | FlowWorks
+    | FlowQueues
+    | FlowDials
+    | FlowTakesMessage
+    | FlowPromisesCallback
+    | FlowEnds
+    | Queued
+    | Offered
+    | Withdrawn
+    | OfferWon
+    | OfferStale
+    | Overflowed
+    | TransferAsked
+    | HangUpAsked
+    | TimerFired
+)
