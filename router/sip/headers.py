@@ -1,0 +1,188 @@
+"""The header fields of a message: ordered, case-insensitive, compact forms expanded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from router.sip.errors import ParseError
+
+_NAMES = """
+Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events
+Authentication-Info Authorization Call-ID Call-Info Contact Content-Disposition
+Content-Encoding Content-Language Content-Length Content-Type CSeq Date Diversion Error-Info
+Event Expires From History-Info Identity In-Reply-To Join Max-Forwards MIME-Version
+Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity
+P-Charging-Vector P-Early-Media P-Preferred-Identity Path Priority Privacy Proxy-Authenticate
+Proxy-Authorization Proxy-Require RAck Reason Record-Route Refer-Sub Refer-To Referred-By
+Reject-Contact Remote-Party-ID Replaces Reply-To Request-Disposition Require Retry-After Route
+RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match Subject Subscription-State
+Supported Timestamp To Unsupported User-Agent Via Warning WWW-Authenticate
+""".split()
+
+# RFC 3261 7.3.3 and the IANA registry of compact forms
+_COMPACT = {
+    "a": "Accept-Contact",
+    "b": "Referred-By",
+    "c": "Content-Type",
+    "d": "Request-Disposition",
+    "e": "Content-Encoding",
+    "f": "From",
+    "i": "Call-ID",
+    "j": "Reject-Contact",
+    "k": "Supported",
+    "l": "Content-Length",
+    "m": "Contact",
+    "o": "Event",
+    "r": "Refer-To",
+    "s": "Subject",
+    "t": "To",
+    "u": "Allow-Events",
+    "v": "Via",
+    "x": "Session-Expires",
+    "y": "Identity",
+}
+
+_BY_LOWER = {name.lower(): name for name in _NAMES} | _COMPACT
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_SPELLINGS_MAX = 1024
+
+
+class _Canonical(dict[str, str]):
+    """Spelling on the wire -> canonical name; learns spellings up to a limit."""
+
+    def __missing__(self, spelling: str) -> str:
+        # HCOLON allows white space before the colon (RFC 3261 25.1)
+        name = spelling.rstrip(" \t")
+        if _TOKEN.fullmatch(name) is None:
+            raise ParseError("Malformed header name")
+        lower = name.lower()
+        canonical = _BY_LOWER.get(lower)
+        if canonical is None:
+            canonical = "-".join(part.capitalize() for part in lower.split("-"))
+        if len(self) < _SPELLINGS_MAX and len(spelling) <= 64:
+            self[spelling] = canonical
+        return canonical
+
+
+_CANONICAL = _Canonical()
+for _name in [*_NAMES, *_COMPACT]:
+    for _spelling in (_name, _name.lower(), _name.upper()):
+        _CANONICAL[_spelling] = _BY_LOWER[_name.lower()]
+
+
+def canonical_name(spelling: str) -> str:
+    """The canonical name of a header field; ParseError where it is no token."""
+    return _CANONICAL[spelling]
+
+
+class Headers:
+    """An ordered list of (canonical name, value).
+
+    A value is the text of one header line, unfolded and stripped; it may hold several
+    comma-separated values. Parsed values that ``Message`` keeps live in ``parsed`` and are
+    dropped whenever the list changes, so that a cached value is never stale.
+    """
+
+    __slots__ = ("_first", "_items", "parsed")
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items: list[tuple[str, str]] = [(_CANONICAL[n], v) for n, v in items]
+        self._first: dict[str, str] | None = None
+        self.parsed: dict[str, Any] = {}
+
+    @classmethod
+    def of_canonical(cls, items: list[tuple[str, str]]) -> Headers:
+        """Take over a list whose names are canonical already (the parser's way in)."""
+        self = cls.__new__(cls)
+        self._items = items
+        self._first = None
+        self.parsed = {}
+        return self
+
+    def _changed(self) -> None:
+        self._first = None
+        if self.parsed:
+            self.parsed = {}
+
+    def first(self, canonical: str) -> str | None:
+        """The first value under a name that is canonical already."""
+        index = self._first
+        if index is None:
+            index = self._first = dict(reversed(self._items))
+        return index.get(canonical)
+
+    def get(self, name: str) -> str | None:
+        """The first value, or None."""
+        return self.first(_CANONICAL[name])
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value (header line) in order."""
+        name = _CANONICAL[name]
+        return [v for n, v in self._items if n == name]
+
+    def add(self, name: str, value: str) -> None:
+        """Append a header field at the end."""
+        self._items.append((_CANONICAL[name], value))
+        self._changed()
+
+    def set(self, name: str, value: str) -> None:
+        """Replace all of this name by one, in the place of the first (or at the end)."""
+        name = _CANONICAL[name]
+        items: list[tuple[str, str]] = []
+        placed = False
+        for item in self._items:
+            if item[0] != name:
+                items.append(item)
+            elif not placed:
+                items.append((name, value))
+                placed = True
+        if not placed:
+            items.append((name, value))
+        self._items = items
+        self._changed()
+
+    def prepend(self, name: str, value: str) -> None:
+        """Put a header field before all others (a Via, a Route)."""
+        self._items.insert(0, (_CANONICAL[name], value))
+        self._changed()
+
+    def replace_first(self, name: str, value: str) -> None:
+        """Replace the first header field of this name, the others stay; KeyError without one."""
+        name = _CANONICAL[name]
+        for index, item in enumerate(self._items):
+            if item[0] == name:
+                self._items[index] = (name, value)
+                break
+        else:
+            raise KeyError(name)
+        self._changed()
+
+    def remove(self, name: str) -> None:
+        """Remove every header field of this name; none is fine."""
+        name = _CANONICAL[name]
+        self._items = [item for item in self._items if item[0] != name]
+        self._changed()
+
+    def copy(self) -> Headers:
+        return Headers.of_canonical(list(self._items))
+
+    def __contains__(self, name: str) -> bool:
+        return self.first(_CANONICAL[name]) is not None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return self._items == other._items
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Headers({self._items!r})"

@@ -1,0 +1,413 @@
+"""SIP requests and responses (RFC 3261 7): values read lazily, encoded back.
+
+Accessors parse on first use and keep the value with the headers until those change. They
+raise ``ParseError`` with the status that a UAS should answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
+
+from config.errors import MisuseError
+from router.sip.errors import FramingError, ParseError
+from router.sip.headers import Headers
+from router.sip.lexical import digits, split
+from router.sip.reasons import REASONS
+from router.sip.uri import Uri
+from router.sip.values import CSeq, NameAddr, Via, delta_seconds, parse_addresses
+
+__all__ = [
+    "REASONS",
+    "CSeq",
+    "FramingError",
+    "Headers",
+    "Message",
+    "NameAddr",
+    "ParseError",
+    "Request",
+    "Response",
+    "Uri",
+    "Via",
+    "mark_received",
+    "response_to",
+]
+
+T = TypeVar("T")
+_DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"})
+
+
+class Message:
+    """What requests and responses share: headers, a body, and accessors for both."""
+
+    __slots__ = ("body", "headers")
+
+    headers: Headers
+    body: bytes
+
+    def start_line(self) -> str:
+        raise NotImplementedError
+
+    # --- the seven main headers -----------------------------------------------------------
+
+    @property
+    def via(self) -> Via:
+        """The top Via. ParseError when missing or malformed."""
+        parsed = self.headers.parsed
+        if "via" in parsed:
+            return cast(Via, parsed["via"])
+        value = self._needed("Via")
+        if "," in value:
+            value = split(value, ",")[0]
+        parsed["via"] = via = Via.parse(value)
+        return via
+
+    @property
+    def from_(self) -> NameAddr:
+        parsed = self.headers.parsed
+        if "from" in parsed:
+            return cast(NameAddr, parsed["from"])
+        parsed["from"] = address = NameAddr.parse(self._needed("From"))
+        return address
+
+    @property
+    def to(self) -> NameAddr:
+        parsed = self.headers.parsed
+        if "to" in parsed:
+            return cast(NameAddr, parsed["to"])
+        parsed["to"] = address = NameAddr.parse(self._needed("To"))
+        return address
+
+    @property
+    def call_id(self) -> str:
+        return self._needed("Call-ID")
+
+    @property
+    def cseq(self) -> CSeq:
+        parsed = self.headers.parsed
+        if "cseq" in parsed:
+            return cast(CSeq, parsed["cseq"])
+        parsed["cseq"] = cseq = CSeq.parse(self._needed("CSeq"))
+        return cseq
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """All contacts in order; empty for none and for ``*`` (see ``star``)."""
+        parsed = self.headers.parsed
+        if "contacts" in parsed:
+            return cast("list[NameAddr]", parsed["contacts"])
+        value = self.headers.first("Contact")
+        if value is None or (value == "*" and self.star):
+            contacts = []
+        else:
+            contacts = parse_addresses(self.headers.get_all("Contact"))
+        parsed["contacts"] = contacts
+        return contacts
+
+    @property
+    def max_forwards(self) -> int | None:
+        """0 to 255, None when missing (then 70 counts, RFC 3261 16.6)."""
+        value = self.headers.first("Max-Forwards")
+        return None if value is None else digits(value, "Max-Forwards", 255)
+
+    # --- the others -----------------------------------------------------------------------
+
+    @property
+    def vias(self) -> list[Via]:
+        """All Via values, the top one first."""
+        return self._kept("vias", lambda: [Via.parse(v) for v in self._values("Via")])
+
+    @property
+    def star(self) -> bool:
+        """The one Contact is ``*`` (RFC 3261 10.2.2). ParseError when it is not alone."""
+        values = self._values("Contact")
+        if "*" in values and len(values) > 1:
+            raise ParseError("Contact * is not alone")
+        return values == ["*"]
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The first contact, or None."""
+        contacts = self.contacts
+        return contacts[0] if contacts else None
+
+    @property
+    def routes(self) -> list[NameAddr]:
+        return self._kept("routes", lambda: self._addresses("Route"))
+
+    @property
+    def record_routes(self) -> list[NameAddr]:
+        return self._kept("record_routes", lambda: self._addresses("Record-Route"))
+
+    @property
+    def expires(self) -> int | None:
+        """Seconds; malformed counts as 3600, too large as 2**32 - 1 (RFC 3261 10.2.1.1)."""
+        value = self.headers.first("Expires")
+        return None if value is None else delta_seconds(value)
+
+    @property
+    def require(self) -> frozenset[str]:
+        """Option tags in lower case."""
+        return self._tags("Require")
+
+    @property
+    def proxy_require(self) -> frozenset[str]:
+        return self._tags("Proxy-Require")
+
+    @property
+    def supported(self) -> frozenset[str]:
+        return self._tags("Supported")
+
+    @property
+    def allow(self) -> frozenset[str]:
+        """Methods as they stand (they are case-sensitive)."""
+        return frozenset(self._values("Allow"))
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type in lower case, without parameters; None when missing."""
+        value = self.headers.first("Content-Type")
+        return None if value is None else value.partition(";")[0].strip().lower()
+
+    @property
+    def session_expires(self) -> tuple[int, str | None] | None:
+        """(seconds, refresher ``uac``/``uas`` or None) of Session-Expires (RFC 4028 4)."""
+        value = self.headers.first("Session-Expires")
+        if value is None:
+            return None
+        seconds, *rest = split(value, ";")
+        refresher = None
+        for part in rest:
+            name, _, wish = part.partition("=")
+            if name.strip().lower() == "refresher":
+                refresher = wish.strip().lower()
+                if refresher not in ("uac", "uas"):
+                    raise ParseError("Malformed Session-Expires")
+        return digits(seconds, "Session-Expires", 2**32 - 1), refresher
+
+    @property
+    def min_se(self) -> int | None:
+        """Seconds of Min-SE (RFC 4028 5), or None."""
+        return self._number("Min-SE", 2**32 - 1)
+
+    @property
+    def rseq(self) -> int | None:
+        """RSeq of a reliable provisional response (RFC 3262 7.1), or None."""
+        return self._number("RSeq", 2**32 - 1)
+
+    @property
+    def rack(self) -> tuple[int, int, str] | None:
+        """(RSeq, CSeq number, CSeq method) of RAck (RFC 3262 7.2), or None."""
+        value = self.headers.first("RAck")
+        if value is None:
+            return None
+        parts = value.split()
+        if len(parts) != 3:
+            raise ParseError("Malformed RAck")
+        return digits(parts[0], "RAck", 2**32 - 1), digits(parts[1], "RAck", 2**31 - 1), parts[2]
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds of Retry-After without its comment, or None."""
+        value = self.headers.first("Retry-After")
+        if value is None:
+            return None
+        seconds = value.partition("(")[0].partition(";")[0].strip()
+        return digits(seconds, "Retry-After", 2**32 - 1)
+
+    @property
+    def refer_to(self) -> NameAddr | None:
+        """Refer-To (RFC 3515 2.1), or None. ParseError when there are several."""
+        values = self._values("Refer-To")
+        if len(values) > 1:
+            raise ParseError("More than one Refer-To")
+        return NameAddr.parse(values[0]) if values else None
+
+    @property
+    def asserted_identities(self) -> list[NameAddr]:
+        """P-Asserted-Identity (RFC 3325 9.1)."""
+        return self._addresses("P-Asserted-Identity")
+
+    # --- encoding -------------------------------------------------------------------------
+
+    def encode(self) -> bytes:
+        """The message on the wire; Content-Length is set to the body's, header names are the
+        canonical long ones. MisuseError when a header value holds a line break."""
+        lines = [self.start_line()]
+        lines += [f"{n}: {v}" for n, v in self.headers if n != "Content-Length"]
+        lines += [f"Content-Length: {len(self.body)}", "", ""]
+        head = "\r\n".join(lines)
+        breaks = len(lines) - 1
+        if head.count("\n") != breaks or head.count("\r") != breaks:
+            raise MisuseError("a header value or the start line holds a line break")
+        return head.encode("utf-8", "replace") + self.body
+
+    def __eq__(self, other: object) -> bool:
+        """Same start line, headers (Content-Length left out) and body."""
+        if not isinstance(other, Message):
+            return NotImplemented
+        return (
+            self.start_line() == other.start_line()
+            and self.body == other.body
+            and [item for item in self.headers if item[0] != "Content-Length"]
+            == [item for item in other.headers if item[0] != "Content-Length"]
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # --- helpers of the accessors ---------------------------------------------------------
+
+    def _needed(self, name: str) -> str:
+        value = self.headers.first(name)
+        if not value:
+            raise ParseError(f"Missing {name}")
+        return value
+
+    def _values(self, name: str) -> list[str]:
+        """Every non-empty value, comma-separated ones taken apart."""
+        found: list[str] = []
+        for value in self.headers.get_all(name):
+            found += [part for part in split(value, ",") if part]
+        return found
+
+    def _addresses(self, name: str) -> list[NameAddr]:
+        return parse_addresses(self.headers.get_all(name))
+
+    def _tags(self, name: str) -> frozenset[str]:
+        if self.headers.first(name) is None:
+            return frozenset()
+        return frozenset(value.lower() for value in self._values(name))
+
+    def _number(self, name: str, maximum: int) -> int | None:
+        value = self.headers.first(name)
+        return None if value is None else digits(value.partition(";")[0].strip(), name, maximum)
+
+    def _kept(self, key: str, parse: Callable[[], T]) -> T:
+        parsed = self.headers.parsed
+        if key not in parsed:
+            parsed[key] = parse()
+        return cast(T, parsed[key])
+
+
+class Request(Message):
+    """A request; ``uri`` is the text of the Request-URI, ``target`` parses it."""
+
+    __slots__ = ("method", "uri")
+
+    def __init__(
+        self,
+        method: str,
+        uri: str,
+        headers: Headers | Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> None:
+        self.method = method
+        self.uri = uri
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
+        self.body = body
+
+    def start_line(self) -> str:
+        return f"{self.method} {self.uri} SIP/2.0"
+
+    @property
+    def target(self) -> Uri:
+        """The Request-URI. ParseError 400 when malformed, 416 for a scheme other than sip
+        and sips and tel (RFC 3261 8.2.2.1)."""
+        return self._kept("target", self._parse_target)
+
+    def _parse_target(self) -> Uri:
+        uri = Uri.parse(self.uri)
+        if uri.scheme not in ("sip", "sips", "tel"):
+            raise ParseError(REASONS[416], 416)
+        if uri.headers:
+            # RFC 3261 19.1.1: no headers in a Request-URI
+            raise ParseError("Headers in Request-URI")
+        return uri
+
+    def __repr__(self) -> str:
+        return f"Request({self.method!r}, {self.uri!r}, {self.headers!r}, {self.body!r})"
+
+
+class Response(Message):
+    """A response."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(
+        self,
+        status: int,
+        reason: str | None = None,
+        headers: Headers | Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> None:
+        self.status = status
+        self.reason = REASONS.get(status, "") if reason is None else reason
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
+        self.body = body
+
+    def start_line(self) -> str:
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"Response({self.status!r}, {self.reason!r}, {self.headers!r}, {self.body!r})"
+
+
+def response_to(
+    request: Request,
+    status: int,
+    reason: str | None = None,
+    to_tag: str | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Response:
+    """The response to a request (RFC 3261 8.2.6.2).
+
+    Via, From, To, Call-ID and CSeq are copied as they stand (what a broken request lacks is
+    left out), the top Via as it is now (see ``mark_received``). ``to_tag`` is added to a To
+    without a tag, but not for 100. Record-Route is copied into 101 to 299 of methods that
+    make a dialog (12.1.1), Timestamp into 100 (8.2.6.1). ``headers`` follow these.
+    """
+    copied = {"Via", "From", "To", "Call-ID", "CSeq"}
+    if status == 100:
+        copied.add("Timestamp")
+    elif status < 300 and request.method in _DIALOG_METHODS:
+        copied.add("Record-Route")
+    items: list[tuple[str, str]] = []
+    for item in request.headers:
+        if item[0] not in copied:
+            continue
+        if item[0] == "To" and to_tag is not None and status != 100 and not _has_tag(request):
+            item = ("To", f"{item[1]};tag={to_tag}")
+        items.append(item)
+    answer = Headers.of_canonical(items)
+    for name, value in headers:
+        answer.add(name, value)
+    return Response(status, reason, answer, body)
+
+
+def _has_tag(request: Request) -> bool:
+    try:
+        return request.to.tag is not None
+    except ParseError:
+        return False
+
+
+def mark_received(request: Request, host: str, port: int) -> None:
+    """Write the source of a request into its top Via, where that says something new.
+
+    ``received`` when it differs from the sent-by host (RFC 3261 18.2.1) or rport was asked
+    for; ``rport`` when asked for (RFC 3581 4). ParseError when the top Via is malformed.
+    """
+    via = request.via
+    params = dict(via.params)
+    if via.wants_rport:
+        params["rport"] = str(port)
+    if via.host != host or via.wants_rport:
+        params["received"] = host
+    if params == via.params:
+        return
+    marked = Via(via.transport, via.host, via.port, params)
+    lines = request.headers.get_all("Via")
+    rest = split(lines[0], ",")[1:] if "," in lines[0] else []
+    request.headers.replace_first("Via", ", ".join([str(marked), *rest]))
+    request.headers.parsed["via"] = marked
