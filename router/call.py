@@ -34,6 +34,7 @@ LegState = Literal["dialling", "ringing", "up", "held", "gone"]
 
 CLOSING_S_MAX = 60.0  # a worker that never reports the end of a goodbye
 RING_S_TRANSFER = 30.0
+NOWHERE = Destination("nowhere")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Call:
     caller_name: str = ""
     dialled: str = ""
     trunk: str = ""
-    destination: Destination = Destination("nowhere")
+    destination: Destination = NOWHERE
     caller_leg: str = ""
     other_leg: str = ""  # whom the caller talks with
     legs: dict[str, Leg] = field(default_factory=dict)
@@ -100,6 +101,7 @@ class Call:
     plays_made: int = 0
     play: str = ""
     care: QueueCare | None = None
+    welcome: tuple[object, ...] = ()  # said on entering the queue instead of the position
     queue: str = ""
     agent: str = ""  # the last agent who joined
     offer: Offer | None = None

@@ -9,7 +9,7 @@ from router import call_flow as flow
 from router import call_talking as talk
 from router import call_waiting as wait
 from router import inputs as on
-from router.call import Call, Phase
+from router.call import PHASES, Call, Phase
 from router.effects import Effect
 
 Handler = Callable[[Call, Any, float], list[Effect]]
@@ -75,17 +75,19 @@ _BY_PHASE: dict[Phase, dict[type, Handler]] = {
         on.TimerFired: flow.message_ends,
     },
     "closing": {on.PlayDone: flow.said_goodbye, on.TimerFired: flow.goodbye_timer},
-    "ended": {},
 }
 
+
+def _row(phase: Phase) -> dict[type, Handler]:
+    if phase == "new":
+        return _BY_PHASE[phase]
+    if phase == "ended":
+        return {on.LegUp: flow.late_up}
+    return {**_ANYWHERE, **_BY_PHASE[phase]}
+
+
 TABLE: dict[tuple[Phase, type], Handler] = {
-    (phase, kind): handler
-    for phase, own in _BY_PHASE.items()
-    for kind, handler in {
-        **({} if phase in ("new", "ended") else _ANYWHERE),
-        **({on.LegUp: flow.late_up} if phase == "ended" else {}),
-        **own,
-    }.items()
+    (phase, kind): handler for phase in PHASES for kind, handler in _row(phase).items()
 }
 
 

@@ -74,7 +74,7 @@ def _agent_lost(call: Call, agent: str, cause: str, now: float) -> list[do.Effec
     if not call.queue:
         return [*out, *end(call, now, "lost", cause)]
     language = call.care.language if call.care else call.rules.language
-    out.append(do.Play(call.caller_leg, new_play(call), (do.Phrase("agent-lost", language),)))
+    call.welcome = (do.Phrase("agent-lost", language),)
     out += start_recording(call, "", "talk")
     return [*out, do.EnterQueue(call.queue, head=True)]
 

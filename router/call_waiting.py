@@ -35,7 +35,12 @@ def queued(call: Call, happened: on.Queued, now: float) -> list[do.Effect]:
     call.hidden_keys = False
     if again:
         return []
-    return [*_tell(call, greeting=True), do.SetTimer("announce", now + care.announce_s)]
+    if call.welcome:
+        words, call.welcome = call.welcome, ()
+        hello: list[do.Effect] = [do.Play(call.caller_leg, new_play(call), words)]
+    else:
+        hello = _tell(call, greeting=True)
+    return [*hello, do.SetTimer("announce", now + care.announce_s)]
 
 
 def _tell(call: Call, *, greeting: bool) -> list[do.Effect]:
