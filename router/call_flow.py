@@ -76,6 +76,9 @@ def picked_up(call: Call, happened: on.LegUp, now: float) -> list[do.Effect]:
         return [*out, do.StartFlow(to.name)]
     if to.kind == "queue":
         return [*out, do.EnterQueue(to.name)]
+    if to.kind == "message":
+        phrase = do.Phrase(to.name, call.rules.language)
+        return [*out, *close_with(call, now, (phrase,), "bye")]
     targets = call.attempt.legs if call.attempt else ()
     call.attempt = None
     return [*out, *dial(call, now, on.FlowDials(to, 60.0, targets))]

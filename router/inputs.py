@@ -19,12 +19,12 @@ Cause = Literal[
     "lost",  # was up and died: media timeout, dead dialog, session expired, no ACK
     "failed",  # ours: no port, no worker, no common codec
 ]
-DestinationKind = Literal["flow", "queue", "agent", "external", "nowhere"]
+DestinationKind = Literal["flow", "queue", "agent", "external", "message", "nowhere"]
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a number, a flow's node or a transfer leads."""
+    """Where a number, a flow's node or a transfer leads (``message``: a phrase is said)."""
 
     kind: DestinationKind
     name: str = ""

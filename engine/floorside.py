@@ -1,0 +1,151 @@
+"""The floor's shell: calls and people change it, its effects become facts and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from config.settings import QueueSettings, Settings
+from engine.timers import Timers
+from engine.turns import Turns, register
+from queues import offers
+from queues.agents import AgentView
+from queues.floor import Floor
+from queues.rules import from_settings
+from queues.waiting import WaitingView
+from router import effects as do
+from router import inputs as on
+from router.call import Call
+
+
+def care_of(queue: QueueSettings) -> on.QueueCare:
+    return on.QueueCare(
+        queue.name,
+        queue.target_s,
+        queue.short_abandon_s,
+        queue.announce_interval_s,
+        queue.callback_key,
+        queue.language,
+    )
+
+
+class FloorSide:
+    """The single writer of the floor: every change happens in a turn, none awaits."""
+
+    def __init__(
+        self,
+        turns: Turns,
+        timers: Timers,
+        settings: Settings,
+        phones_of: Callable[[str], tuple[str, ...]],
+    ) -> None:
+        self.floor = Floor(from_settings(settings))
+        self._turns = turns
+        self._timers = timers
+        self._phones_of = phones_of
+        self._care = {queue.name: care_of(queue) for queue in settings.queues}
+        self._offered: dict[int, str] = {}
+        register(
+            turns.inner,
+            {
+                do.EnterQueue: self._enter,
+                do.LeaveQueue: self._leave,
+                do.AcceptOffer: self._accept,
+                do.RefuseOffer: self._refuse,
+                do.AgentDone: self._done,
+                do.AgentBusy: self._busy,
+            },
+        )
+
+    def reload(self, settings: Settings) -> None:
+        self._care = {queue.name: care_of(queue) for queue in settings.queues}
+        self.change(lambda now: self.floor.reload(from_settings(settings), now))
+
+    # --- calls ---------------------------------------------------------------------------------
+
+    def _enter(self, call: Call, effect: do.EnterQueue) -> None:
+        care = self._care.get(effect.queue)
+        if care is None:
+            self._turns.feed(call.id, on.HangUpAsked(f"unknown queue {effect.queue}"))
+            return
+        self._turns.feed(call.id, on.Queued(care))
+        now = self._turns.clock.now()
+        self._obey(
+            self.floor.enqueue(
+                call.id,
+                effect.queue,
+                now,
+                priority=effect.priority,
+                rank=effect.rank,
+                skills=dict(effect.skills) or None,
+                head=effect.head,
+            )
+        )
+
+    def _leave(self, call: Call, effect: do.LeaveQueue) -> None:
+        self._obey(self.floor.leave(call.id, self._turns.clock.now(), effect.end))
+
+    def _accept(self, call: Call, effect: do.AcceptOffer) -> None:
+        result = self.floor.accept(effect.agent, effect.fence, self._turns.clock.now())
+        stale = any(isinstance(item, offers.OfferStale) for item in result)
+        self._obey(result)
+        if not stale:
+            self._offered.pop(effect.fence, None)
+            self._turns.feed(call.id, on.OfferWon(effect.agent, effect.fence))
+
+    def _refuse(self, call: Call, effect: do.RefuseOffer) -> None:
+        self._offered.pop(effect.fence, None)
+        now = self._turns.clock.now()
+        self._obey(self.floor.refuse(effect.agent, effect.fence, now, effect.end, effect.cause))
+
+    def _done(self, call: Call, effect: do.AgentDone) -> None:
+        now = self._turns.clock.now()
+        if effect.lost:
+            self._obey(self.floor.lost(effect.agent, now, "phone lost"))
+        else:
+            self._obey(self.floor.finished(effect.agent, now))
+
+    def _busy(self, call: Call, effect: do.AgentBusy) -> None:
+        now = self._turns.clock.now()
+        self._obey(self.floor.busy(effect.agent, now, effect.reason, call=call.id))
+
+    # --- people, phones and the clock -------------------------------------------------------------
+
+    def change(self, work: Callable[[float], list[offers.Effect]]) -> None:
+        """One change of the floor by a person or a phone, as a turn of its own."""
+        self._turns.together(lambda: self._obey(work(self._turns.clock.now())))
+
+    def _tick(self) -> None:
+        self.change(self.floor.tick)
+
+    def position(self, call: str) -> int:
+        return self.floor.position(call)
+
+    def waiting(self) -> list[WaitingView]:
+        return self.floor.waiting()
+
+    def agents(self) -> list[AgentView]:
+        return self.floor.agents()
+
+    def _obey(self, effects: list[offers.Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case offers.Fact(call, event):
+                    self._turns.fact(call, event)
+                case offers.Offer(call, agent, fence, queue, ring_s):
+                    self._offered[fence] = call
+                    phones = self._phones_of(agent)
+                    self._turns.feed(call, on.Offered(agent, fence, queue, ring_s, phones))
+                case offers.Withdraw(call, agent, fence, reason):
+                    self._offered.pop(fence, None)
+                    self._turns.feed(call, on.Withdrawn(agent, fence, reason))
+                case offers.OfferStale(agent, fence):
+                    stale = self._offered.pop(fence, None)
+                    if stale is not None:
+                        self._turns.feed(stale, on.OfferStale(agent, fence))
+                case offers.Overflow(call, _, to):
+                    self._turns.feed(call, on.Overflowed(to))
+        due = self.floor.next_deadline
+        if due is not None:
+            self._timers.set("floor", due, self._tick)
+        else:
+            self._timers.clear("floor")

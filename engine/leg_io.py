@@ -1,0 +1,53 @@
+"""What the engine keeps of a leg beside the call core: its SIP side and its media side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from router.inputs import Cause
+from router.media.client import WorkerClient
+from router.sip.sdp import LocalMedia, Negotiated
+from router.sip.target import Target
+
+
+@dataclass(slots=True)
+class LegIo:
+    """One leg's connection to the outside. ``id`` is the SIP leg and the media session."""
+
+    id: str
+    call: str
+    worker: WorkerClient
+    incoming: bool
+    peer_host: str  # where signalling comes from or goes to: a candidate of the latch
+    remote_body: bytes = b""  # the far end's offer, b"" for a late one
+    target: Target | None = None
+    local: LocalMedia | None = None
+    local_body: bytes = b""  # what we said last
+    agreed: Negotiated | None = None
+    port: int = 0
+    ipv6: bool = False
+    held: bool = False
+    leaving: bool = False  # we hang up: what still comes from it means nothing
+    media_closed: bool = False
+    asks_change: bool = False  # our answer to a re-INVITE without a body is under way
+    recordings: set[str] = field(default_factory=set)
+
+
+def cause_of_status(status: int) -> Cause:
+    """The neutral cause of an outgoing leg's final status (RFC 3261 21)."""
+    if status in (486, 600):
+        return "busy"
+    if status in (480, 487):
+        return "no-answer"
+    if status in (401, 403, 407, 603, 606) or 300 <= status < 400:
+        return "refused"
+    if status in (488, 606):
+        return "failed"
+    return "unreachable"
+
+
+def cause_of_end(cause: str) -> Cause:
+    """The neutral cause of an established leg's end, from the SIP core's word for it."""
+    if cause == "bye":
+        return "bye"
+    return "cancel" if cause == "cancel" else "lost"

@@ -1,0 +1,330 @@
+"""Legs: performs what a call wants of its parties, on the SIP endpoint and the media workers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from config.errors import PeerError
+from engine.leg_io import LegIo
+from engine.phone import Phone
+from engine.tasks import Tasks
+from engine.turns import Turns, register
+from engine.workers import Workers
+from router import effects as do
+from router import inputs as on
+from router.call import Call
+from router.events import LegQuality
+from router.media import protocol as media
+from router.sip import sdp
+from router.sip.target import Credentials, Target
+
+log = logging.getLogger(__name__)
+
+
+class Places(Protocol):
+    """Where things are: our own addresses, and what a dial target means."""
+
+    def media_host(self, peer_host: str) -> str: ...
+
+    def codecs(self, call: Call) -> tuple[str, ...]: ...
+
+    def target(self, leg_agent: str, text: str) -> tuple[Target, Credentials | None, str]: ...
+
+
+class Legs:
+    """All legs of this engine, by id."""
+
+    def __init__(
+        self, turns: Turns, phone: Phone, workers: Workers, places: Places, timeout_s: float
+    ) -> None:
+        self.by_id: dict[str, LegIo] = {}
+        self._turns = turns
+        self._phone = phone
+        self._workers = workers
+        self._places = places
+        self._timeout_s = timeout_s
+        self._tasks = Tasks("legs")
+        self._session_ids = 0
+        register(
+            turns.outer,
+            {
+                do.PickUp: self._pick_up,
+                do.Dial: self._dial,
+                do.Drop: self._drop,
+                do.Join: self._join,
+                do.Probe: self._probe,
+                do.TransferFate: self._transfer_fate,
+            },
+        )
+
+    async def close(self) -> None:
+        await self._tasks.close()
+
+    # --- coming in ---------------------------------------------------------------------------
+
+    def incoming(self, leg: str, call: str, body: bytes, peer_host: str) -> LegIo | None:
+        """Note an INVITE that became a call; None where no worker can take its media."""
+        worker = self._workers.home(call)
+        if worker is None:
+            return None
+        io = LegIo(leg, call, worker, True, peer_host, body)
+        io.ipv6 = ":" in self._far_host(io)
+        self.by_id[leg] = io
+        return io
+
+    @staticmethod
+    def _far_host(io: LegIo) -> str:
+        if io.remote_body:
+            try:
+                return sdp.parse_description(io.remote_body).host or io.peer_host
+            except PeerError:
+                return io.peer_host
+        return io.peer_host
+
+    def _pick_up(self, call: Call, effect: do.PickUp) -> None:
+        io = self.by_id.get(effect.leg)
+        if io is not None:
+            self._open(io, call, self._answer)
+
+    def _answer(self, io: LegIo) -> None:
+        assert io.local is not None
+        if io.remote_body:
+            try:
+                self._agree(io, sdp.answer(io.remote_body, io.local))
+            except PeerError as error:
+                log.info("leg %s: session description refused: %s", io.id, error)
+                self._phone.reject(io.id, 488)
+                self._gone(io, "failed", "no common codec")
+                return
+            assert io.agreed is not None
+            io.local_body = io.agreed.body
+        else:
+            io.local_body = sdp.make_offer(io.local)
+        self._phone.answer(io.id, io.local_body)
+        self._turns.feed(io.call, on.LegUp(io.id))
+
+    def confirmed(self, leg: str, body: bytes) -> None:
+        """The ACK; it carries the answer where we made the offer."""
+        io = self.by_id.get(leg)
+        if io is None or not body or io.local is None:
+            return
+        try:
+            self._agree(io, sdp.read_answer(body, io.local))
+        except PeerError as error:
+            log.info("leg %s: answer refused: %s", leg, error)
+            self._phone.hang_up(leg, 488, "no common codec")
+            self._gone(io, "failed", "no common codec")
+
+    # --- going out ---------------------------------------------------------------------------
+
+    def _dial(self, call: Call, effect: do.Dial) -> None:
+        worker = self._workers.home(call.id)
+        agent = call.legs[effect.leg].agent
+        try:
+            target, credentials, caller = self._places.target(agent, effect.target)
+        except PeerError as error:
+            log.warning("leg %s: cannot dial: %s", effect.leg, error)
+            self._turns.feed(call.id, on.LegGone(effect.leg, "unreachable", str(error)))
+            return
+        if worker is None:
+            self._turns.feed(call.id, on.LegGone(effect.leg, "failed", "no media worker"))
+            return
+        io = LegIo(effect.leg, call.id, worker, False, target.flow.host, target=target)
+        io.ipv6 = ":" in target.flow.host
+        self.by_id[io.id] = io
+
+        def invite(io: LegIo) -> None:
+            assert io.local is not None
+            io.local_body = sdp.make_offer(io.local)
+            self._phone.invite(
+                io.id,
+                target,
+                io.local_body,
+                caller=caller or effect.caller,
+                caller_name=effect.caller_name,
+                credentials=credentials,
+            )
+
+        self._open(io, call, invite)
+
+    def progressed(self, leg: str, status: int, body: bytes) -> None:
+        io = self.by_id.get(leg)
+        if io is None or io.leaving:
+            return
+        early = self._take_answer(io, body) if body else False
+        if status >= 180:
+            self._turns.feed(io.call, on.LegRinging(leg, early))
+
+    def answered(self, leg: str, body: bytes) -> None:
+        io = self.by_id.get(leg)
+        if io is None or io.leaving:
+            return
+        if not body and io.agreed is None or body and not self._take_answer(io, body):
+            self._phone.hang_up(leg, 488, "no common codec")
+            self._gone(io, "failed", "no common codec")
+            return
+        self._turns.feed(io.call, on.LegUp(leg))
+
+    def _take_answer(self, io: LegIo, body: bytes) -> bool:
+        if io.local is None:
+            return False
+        try:
+            self._agree(io, sdp.read_answer(body, io.local))
+        except PeerError as error:
+            log.info("leg %s: answer refused: %s", io.id, error)
+            return False
+        return True
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def refused(self, leg: str, cause: on.Cause, detail: str) -> None:
+        io = self.by_id.get(leg)
+        if io is not None:
+            self._gone(io, cause, detail)
+
+    def _gone(self, io: LegIo, cause: on.Cause, detail: str) -> None:
+        """The far end is gone (or never came): close its media, tell its call unless we left."""
+        self._close_media(io)
+        self.by_id.pop(io.id, None)
+        if not io.leaving:
+            self._turns.feed(io.call, on.LegGone(io.id, cause, detail))
+
+    def _drop(self, call: Call, effect: do.Drop) -> None:
+        io = self.by_id.get(effect.leg)
+        if io is None:
+            return
+        io.leaving = True
+        self._close_media(io)
+        self._phone.hang_up(io.id, effect.status or 480, effect.reason)
+        self.by_id.pop(io.id, None)
+
+    def _close_media(self, io: LegIo) -> None:
+        if io.media_closed:
+            return
+        io.media_closed = True
+        if io.port:
+            self._workers.ask(io.worker, media.Close(io.id), lambda answer: self._closed(io, answer))
+
+    def _closed(self, io: LegIo, answer: media.Answer) -> None:
+        call = self._turns.calls.get(io.call)
+        if not isinstance(answer, media.Closed) or (call is not None and call.internal):
+            return
+        figures = answer.figures
+        self._turns.fact(
+            io.call,
+            LegQuality(
+                io.id,
+                figures.received,
+                figures.sent,
+                figures.lost,
+                round(figures.jitter_ms, 2),
+                figures.remote_lost,
+                round(figures.remote_jitter_ms, 2),
+                round(figures.round_trip_ms, 2),
+            ),
+        )
+
+    # --- media -------------------------------------------------------------------------------
+
+    def _open(self, io: LegIo, call: Call, then: Callable[[LegIo], None]) -> None:
+        def opened(answer: media.Answer) -> None:
+            if not isinstance(answer, media.Opened):
+                reason = answer.reason if isinstance(answer, media.Refused) else "worker lost"
+                log.error("leg %s: no media: %s", io.id, reason)
+                if io.incoming and not io.leaving:
+                    self._phone.reject(io.id, 503)
+                self._gone(io, "failed", reason)
+                return
+            io.port = answer.port
+            if io.leaving or io.id not in self.by_id:
+                io.media_closed = False
+                self._close_media(io)
+                return
+            self._session_ids += 1
+            host = self._places.media_host(self._far_host(io))
+            io.local = sdp.LocalMedia(
+                host=host,
+                port=io.port,
+                session_id=self._session_ids,
+                version=1,
+                codecs=self._places.codecs(call),
+                direction="sendrecv",
+            )
+            then(io)
+
+        self._workers.ask(
+            io.worker, media.Open(io.id, ipv6=io.ipv6, timeout_s=self._timeout_s), opened
+        )
+
+    def _agree(self, io: LegIo, agreed: sdp.Negotiated) -> None:
+        """The session descriptions fit: tell the worker where, what and which way."""
+        io.agreed = agreed
+        sources = {io.peer_host}
+        if agreed.remote is not None:
+            sources.add(agreed.remote[0])
+        self._workers.send(
+            io.worker,
+            media.Update(
+                io.id,
+                agreed.remote,
+                tuple(sorted(sources)),
+                agreed.payload_type,
+                agreed.digits_type,
+                agreed.direction,
+            ),
+        )
+
+    def _join(self, call: Call, effect: do.Join) -> None:
+        left, right = self.by_id.get(effect.left), self.by_id.get(effect.right)
+        if left is None or right is None:
+            return
+        self._workers.send(
+            left.worker, media.Bridge(left.id, right.id, self._workers.music(call.id))
+        )
+
+    # --- changes in a dialog -----------------------------------------------------------------
+
+    def change_asked(self, leg: str, body: bytes) -> None:
+        """Hold, resume, a moved address: re-INVITE or UPDATE (RFC 3264 8)."""
+        io = self.by_id.get(leg)
+        if io is None or io.leaving or io.local is None:
+            self._phone.reject_change(leg, 481)
+            return
+        io.local = replace(io.local, version=io.local.version + 1)
+        if not body:
+            io.local_body = sdp.make_offer(io.local)
+            self._phone.accept_change(leg, io.local_body)
+            return
+        try:
+            agreed = sdp.answer(body, io.local)
+        except PeerError as error:
+            log.info("leg %s: change refused: %s", leg, error)
+            self._phone.reject_change(leg, 488)
+            return
+        io.local_body = agreed.body
+        self._phone.accept_change(leg, agreed.body)
+        self._agree(io, agreed)
+        self._tell_hold(io, agreed.held)
+
+    def _tell_hold(self, io: LegIo, held: bool) -> None:
+        if held == io.held:
+            return
+        io.held = held
+        self._turns.feed(io.call, on.LegHeld(io.id) if held else on.LegResumed(io.id))
+
+    def change_answered(self, leg: str, body: bytes) -> None:
+        io = self.by_id.get(leg)
+        if io is not None and body:
+            self._take_answer(io, body)
+
+    def _probe(self, call: Call, effect: do.Probe) -> None:
+        io = self.by_id.get(effect.leg)
+        if io is not None and io.local_body:
+            self._phone.change(io.id, io.local_body)
+
+    def _transfer_fate(self, call: Call, effect: do.TransferFate) -> None:
+        if effect.leg in self.by_id:
+            self._phone.transfer_done(effect.leg, effect.status)

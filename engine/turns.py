@@ -1,0 +1,154 @@
+"""The engine's turn: inputs into the call cores, facts into the journal, effects into the world.
+
+A turn takes inputs until none is left. Inner effects take place at once and may feed further
+inputs of the same turn (the floor offers a call, the call dials a phone). Outer effects (legs,
+media) wait until every fact of the turn that binds us is durable, in order for each call, so
+that nothing shows outside that a crash could forget (design: one log, many readers).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.clock import Clock
+from engine.journal import Journal
+from queues import events as floor_facts
+from router import effects as do
+from router import events as facts
+from router.call import Call
+from router.call_table import step
+from router.inputs import Input
+
+log = logging.getLogger(__name__)
+
+# Losing one of these would lose a call, a place in the queue, a decision or a ticket.
+BINDING: frozenset[type] = frozenset(
+    {
+        facts.CallArrived,
+        facts.CallConnected,
+        facts.CallTransferred,
+        facts.RecordingStarted,
+        facts.CallEnded,
+        floor_facts.CallQueued,
+        floor_facts.OfferMade,
+        floor_facts.OfferEnded,
+        floor_facts.QueueVisitEnded,
+    }
+)
+
+Perform = Callable[[Call, Any], None]
+
+
+class Turns:
+    """Owns the calls. ``inner`` and ``outer`` map an effect's type to what performs it."""
+
+    def __init__(self, clock: Clock, journal: Journal) -> None:
+        self.clock = clock
+        self.calls: dict[str, Call] = {}
+        self.inner: dict[type, Perform] = {}
+        self.outer: dict[type, Perform] = {}
+        self.on_finished: Callable[[Call], None] = lambda call: None
+        self._journal = journal
+        self._inputs: deque[tuple[str, Input]] = deque()
+        self._outbound: list[tuple[Call, do.Effect]] = []
+        self._held: dict[str, deque[tuple[int, Call, do.Effect]]] = {}
+        self._bound_to = 0
+        self._running = False
+
+    def feed(self, call: str, happened: Input) -> None:
+        """Give a call an input; outside a turn this is the turn, inside it is queued."""
+        self._inputs.append((call, happened))
+        if not self._running:
+            self._run()
+
+    def fact(self, call: str, event: object) -> None:
+        """Journal a fact at the turn's time."""
+        entry = self._journal.append(call, event, self.clock.now())
+        if type(event) in BINDING:
+            self._bound_to = entry.seq
+
+    def together(self, work: Callable[[], None]) -> None:
+        """Run ``work`` (floor changes, several inputs) as one turn."""
+        if self._running:
+            work()
+            return
+        self._running = True
+        try:
+            work()
+            self._until_quiet()
+        finally:
+            self._running = False
+
+    def _run(self) -> None:
+        self._running = True
+        try:
+            self._until_quiet()
+        finally:
+            self._running = False
+
+    def _until_quiet(self) -> None:
+        """Inputs, then their outer effects, until neither brings more."""
+        while True:
+            while self._inputs:
+                call_id, happened = self._inputs.popleft()
+                call = self.calls.get(call_id)
+                if call is None:
+                    log.debug("input for a call that is gone: %s", type(happened).__name__)
+                    continue
+                for effect in step(call, happened, self.clock.now()):
+                    self._take(call, effect)
+            if not self._outbound:
+                return
+            self._release()
+
+    def _take(self, call: Call, effect: do.Effect) -> None:
+        kind = type(effect)
+        if kind is do.Fact:
+            self.fact(call.id, effect.event)  # type: ignore[union-attr]
+        elif kind is do.Finished:
+            self.on_finished(call)
+        elif kind in self.inner:
+            self.inner[kind](call, effect)
+        else:
+            self._outbound.append((call, effect))
+
+    def _release(self) -> None:
+        """Send the turn's outer effects on, behind the facts that bind them."""
+        outbound, self._outbound = self._outbound, []
+        seq = self._bound_to
+        waits: set[str] = set()
+        for call, effect in outbound:
+            held = self._held.get(call.id)
+            if seq <= self._journal.durable_seq and not held:
+                self.outer[type(effect)](call, effect)
+                continue
+            self._held.setdefault(call.id, deque()).append((seq, call, effect))
+            waits.add(call.id)
+        if waits:
+            self._journal.when_durable(seq, lambda: self.together(lambda: self._drain(waits)))
+
+    def _drain(self, calls: set[str]) -> None:
+        durable = self._journal.durable_seq
+        for call_id in calls:
+            held = self._held.get(call_id)
+            while held and held[0][0] <= durable:
+                _, call, effect = held.popleft()
+                self.outer[type(effect)](call, effect)
+            if held is not None and not held:
+                self._held.pop(call_id, None)
+
+    @property
+    def waiting_for_disk(self) -> int:
+        """Outer effects held back until their facts are durable."""
+        return sum(len(held) for held in self._held.values())
+
+
+def register(target: dict[type, Perform], handlers: Mapping[type, Perform]) -> None:
+    """Add handlers; an effect has one performer."""
+    for kind, perform in handlers.items():
+        if kind in target:
+            raise ValueError(f"two performers for {kind.__name__}")
+        target[kind] = perform

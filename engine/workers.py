@@ -1,0 +1,173 @@
+"""The media workers of this node: which call is at home where, and their reports journaled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.clock import Clock
+from engine.journal import Journal
+from engine.tasks import Tasks
+from engine.timers import Timers
+from router.events import WorkerReport
+from router.media import protocol as media
+from router.media.client import WorkerClient
+
+log = logging.getLogger(__name__)
+
+ACKNOWLEDGE_EVERY_S = 0.2
+RECONNECT_S = 0.2
+
+
+class Workers:
+    """A connection to each worker; reports are acknowledged once what they caused is durable."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        timers: Timers,
+        on_report: Callable[[str, Any], None],
+        music: str,
+    ) -> None:
+        self.clients: dict[str, WorkerClient] = {}
+        self.figures: dict[str, media.WorkerFigures] = {}
+        self._paths: dict[str, Path] = {}
+        self._homes: dict[str, WorkerClient] = {}
+        self._load: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+        self._unacknowledged: dict[str, int] = {}
+        self._journal = journal
+        self._clock = clock
+        self._timers = timers
+        self._on_report = on_report
+        self._music = music
+        self._musics: dict[str, str] = {}
+        self._tasks = Tasks("workers")
+        self._closing = False
+
+    async def connect(self, paths: dict[str, Path]) -> None:
+        self._paths = paths
+        for name in paths:
+            await self._connect(name)
+
+    async def _connect(self, name: str) -> None:
+        client = WorkerClient(
+            on_report=self._reported, on_figures=self._figured, on_lost=self._lost
+        )
+        await client.connect(str(self._paths[name]), self._journal.generation, "engine")
+        self.clients[name] = client
+        self._load.setdefault(name, 0)
+        await self._end_strays(client)
+
+    async def _end_strays(self, client: WorkerClient) -> None:
+        """Sessions of calls that no engine carries on any more are closed."""
+        answer = await client.ask(media.ListSessions())
+        if isinstance(answer, media.Sessions):
+            for session in answer.sessions:
+                if session.recording:
+                    client.send(media.StopRecord(session.recording))
+                client.send(media.Close(session.session))
+
+    def _lost(self, name: str) -> None:
+        """The worker died or dropped us: the supervisor starts another at the same address."""
+        self.clients.pop(name, None)
+        if not self._closing:
+            log.warning("media worker %s is lost", name)
+            self._tasks.start(self._again(name))
+
+    async def _again(self, name: str) -> None:
+        import asyncio
+
+        while not self._closing:
+            try:
+                await self._connect(name)
+            except OSError:
+                await asyncio.sleep(RECONNECT_S)
+            else:
+                log.info("media worker %s is back", name)
+                return
+
+    async def close(self) -> None:
+        self._closing = True
+        await self._tasks.close()
+        for client in self.clients.values():
+            await client.close()
+
+    # --- homes ---------------------------------------------------------------------------------
+
+    def home(self, call: str) -> WorkerClient | None:
+        """The worker of a call: the least loaded at its first leg, the same for all of it."""
+        client = self._homes.get(call)
+        if client is not None and client in self.clients.values():
+            return client
+        names = sorted(self.clients, key=lambda name: (self._load[name], name))
+        if not names:
+            return None
+        self._load[names[0]] += 1
+        self._homes[call] = self.clients[names[0]]
+        return self._homes[call]
+
+    def leave(self, call: str) -> None:
+        client = self._homes.pop(call, None)
+        self._musics.pop(call, None)
+        for name, known in self.clients.items():
+            if known is client:
+                self._load[name] -= 1
+
+    def music(self, call: str) -> tuple[str, ...]:
+        """What the caller of this call hears when nothing else is to be heard."""
+        return (self._musics.get(call, self._music),)
+
+    def set_music(self, call: str, path: str) -> None:
+        self._musics[call] = path
+
+    # --- commands and reports ---------------------------------------------------------------------
+
+    def send(self, worker: WorkerClient, command: media.Command) -> None:
+        worker.send(command)
+
+    def ask(
+        self, worker: WorkerClient, command: media.Command, then: Callable[[media.Answer], None]
+    ) -> None:
+        async def asking() -> None:
+            try:
+                answer = await worker.ask(command)
+            except ConnectionError:
+                answer = media.Refused("worker lost")
+            then(answer)
+
+        self._tasks.start(asking())
+
+    def _figured(self, name: str, figures: media.WorkerFigures) -> None:
+        self.figures[name] = figures
+
+    def _reported(self, name: str, number: int, report: media.Report) -> None:
+        if number <= self._seen.get(name, 0):
+            return
+        self._seen[name] = number
+        self._on_report(name, report)
+        if not self._unacknowledged:
+            self._timers.set(
+                "acknowledge", self._clock.now() + ACKNOWLEDGE_EVERY_S, self._acknowledge
+            )
+        self._unacknowledged[name] = number
+
+    def _acknowledge(self) -> None:
+        reports, self._unacknowledged = self._unacknowledged, {}
+        seq = 0
+        for name, number in reports.items():
+            seq = self._journal.append("", WorkerReport(name, number), self._clock.now()).seq
+        self._journal.when_durable(seq, lambda: self._durable(reports))
+
+    def _durable(self, reports: dict[str, int]) -> None:
+        for name, number in reports.items():
+            client = self.clients.get(name)
+            if client is not None:
+                client.acknowledge(number)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self._paths)
