@@ -1,4 +1,4 @@
-"""Facts of tickets that people add, as the journal keeps them (the entry's call names the ticket's)."""
+"""Facts that people add to a ticket, as the journal keeps them; the entry's call names it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,47 @@
+"""Fixtures for all tests: databases."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from config.store import migrate, open_database
+from tests.postgres import running_postgres
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Address of a real server, started once a run: ``postgresql://postgres@127.0.0.1:port``."""
+    with running_postgres() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database_address(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """An empty database: the same test runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/offhook.sqlite3"
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"offhook_{next(_numbers)}"
+    connection = await asyncpg.connect(f"{server}/postgres")
+    await connection.execute(f"CREATE DATABASE {name}")
+    yield f"{server}/{name}"
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+async def database(database_address: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    """The same, opened and with all tables."""
+    engine = open_database(database_address, tmp_path)
+    await migrate(engine)
+    yield engine
+    await engine.dispose()

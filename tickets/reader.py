@@ -1,0 +1,188 @@
+"""The journal's reader that writes tickets and call records.
+
+One transaction a batch holds the rows and the position in the log, so a batch counts wholly
+or not at all, and what is delivered again is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Protocol
+
+from sqlalchemy import Table, bindparam, select, tuple_, update
+from sqlalchemy import func as sql
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect, Row
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from config.errors import MisuseError
+from tickets.fold import Entry, Fold
+from tickets.policy import Policy
+from tickets.records import CallRecord, Case, Previous, Ticket
+from tickets.tables import call_records, reader_positions, ticket_comments, tickets
+
+READER = "records"
+KEEP = 4_096  # cases and callers held between batches; beyond, they are loaded when needed
+LOOKUP = 400  # keys in one SELECT
+
+_RECORD = tuple(column.name for column in call_records.columns)
+_TICKET = tuple(column.name for column in tickets.columns)
+_WITH_TICKET = select(*call_records.columns, *tickets.columns).select_from(
+    call_records.outerjoin(tickets, tickets.c.call == call_records.c.call)
+)
+_MOVE = (
+    update(reader_positions)
+    .where(reader_positions.c.name == READER, reader_positions.c.seq == bindparam("expected"))
+    .values(seq=bindparam("reached"), tickets=bindparam("issued"))
+)
+
+
+class Part(Protocol):
+    """Another package's rows, written in the reader's transaction (recordings)."""
+
+    async def write(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None: ...
+
+
+class PositionMovedError(Exception):
+    """Somebody else wrote under the reader's name; what was loaded is stale. Try again."""
+
+
+class Upsert:
+    """INSERT .. ON CONFLICT DO UPDATE for rows of one table, compiled once for a dialect."""
+
+    def __init__(self, table: Table, dialect: Dialect, *, keep: Iterable[str] = ()) -> None:
+        """``keep``: columns that a second writing leaves as they are."""
+        make = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+        key = [column.name for column in table.primary_key]
+        statement = make(table).values({c.name: bindparam(c.name) for c in table.columns})
+        kept = {*key, *keep}
+        changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in kept}
+        if changed:
+            statement = statement.on_conflict_do_update(index_elements=key, set_=changed)
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=key)
+        compiled = statement.compile(dialect=dialect)
+        order = getattr(compiled, "positiontup", None)
+        if not order:
+            raise MisuseError(f"no positional parameters in the dialect {dialect.name}")
+        self._text = str(compiled)
+        self._row: Callable[[object], Any] = attrgetter(*order)
+
+    async def run(self, connection: AsyncConnection, rows: Sequence[object]) -> None:
+        """Write the rows: one statement, many parameters."""
+        if rows:
+            values = [self._row(row) for row in rows]
+            await connection.exec_driver_sql(self._text, values)
+
+
+class RecordsReader:
+    """Applies the log to the store. One task at a time calls ``apply``."""
+
+    def __init__(
+        self, engine: AsyncEngine, policy: Policy | None = None, parts: Sequence[Part] = ()
+    ) -> None:
+        self._engine = engine
+        self._policy = policy or Policy()
+        self._parts = tuple(parts)
+        dialect = engine.dialect
+        self._records = Upsert(call_records, dialect)
+        self._tickets = Upsert(tickets, dialect)
+        self._comments = Upsert(ticket_comments, dialect)
+        self._seq = -1  # not loaded
+        self._fold = Fold(self._policy, 0)
+
+    async def position(self) -> int:
+        """The number of the last entry that the store has; 0 for none."""
+        if self._seq < 0:
+            async with self._engine.begin() as connection:
+                await self._load_position(connection)
+        return self._seq
+
+    async def apply(self, entries: Sequence[Entry]) -> None:
+        """Take the entries over, in the log's order; those already taken are passed over.
+
+        Raises what the database raises, having changed nothing: the same entries again later.
+        """
+        done = await self.position()
+        fresh = [entry for entry in entries if entry.seq > done]
+        if not fresh:
+            return
+        try:
+            async with self._engine.begin() as connection:
+                await self._write(connection, fresh)
+        except BaseException:
+            self._seq, self._fold = -1, Fold(self._policy, 0)
+            raise
+        self._seq = fresh[-1].seq
+        self._fold.forget(KEEP)
+
+    async def _write(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
+        fold = self._fold
+        await self._load_cases(connection, fold.unknown_calls(entries))
+        await self._load_previous(connection, fold.unknown_callers(entries))
+        for entry in entries:
+            fold.apply(entry)
+        changes = fold.take_changes()
+        # First of the writes, so that two readers of one name cannot both get past it.
+        moved = await connection.execute(
+            _MOVE, {"expected": self._seq, "reached": entries[-1].seq, "issued": fold.issued}
+        )
+        if moved.rowcount != 1:
+            raise PositionMovedError(f"reader {READER!r} is no longer at {self._seq}")
+        await self._records.run(connection, changes.records)
+        await self._tickets.run(connection, changes.tickets)
+        await self._comments.run(connection, changes.comments)
+        for part in self._parts:
+            await part.write(connection, entries)
+
+    async def _load_position(self, connection: AsyncConnection) -> None:
+        wanted = select(reader_positions.c.seq, reader_positions.c.tickets).where(
+            reader_positions.c.name == READER
+        )
+        row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
+            make = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+            await connection.execute(
+                make(reader_positions)
+                .values(name=READER, seq=0, tickets=0)
+                .on_conflict_do_nothing(index_elements=["name"])
+            )
+            row = (await connection.execute(wanted)).one()
+        self._fold = Fold(self._policy, row.tickets)
+        self._seq = row.seq
+
+    async def _load_cases(self, connection: AsyncConnection, calls: Sequence[str]) -> None:
+        for start in range(0, len(calls), LOOKUP):
+            keys = calls[start : start + LOOKUP]
+            rows = await connection.execute(_WITH_TICKET.where(call_records.c.call.in_(keys)))
+            for row in rows:
+                case = _case(row)
+                self._fold.cases[case.record.call] = case
+
+    async def _load_previous(self, connection: AsyncConnection, callers: Sequence[str]) -> None:
+        for start in range(0, len(callers), LOOKUP):
+            keys = callers[start : start + LOOKUP]
+            latest = (
+                select(tickets.c.caller, sql.max(tickets.c.number))
+                .where(tickets.c.caller.in_(keys))
+                .group_by(tickets.c.caller)
+            )
+            rows = await connection.execute(
+                select(
+                    tickets.c.caller,
+                    tickets.c.number,
+                    tickets.c.opened_at,
+                    tickets.c.repeat_count,
+                ).where(tuple_(tickets.c.caller, tickets.c.number).in_(latest))
+            )
+            self._fold.previous.update(dict.fromkeys(keys))
+            for caller, number, opened_at, count in rows:
+                self._fold.previous[caller] = Previous(number, opened_at, count)
+
+
+def _case(row: Row[Any]) -> Case:
+    values = tuple(row)
+    record = CallRecord(**dict(zip(_RECORD, values, strict=False)))
+    rest = dict(zip(_TICKET, values[len(_RECORD) :], strict=True))
+    return Case(record, Ticket(**rest) if rest["number"] is not None else None)
