@@ -101,7 +101,7 @@ class Call:
     plays_made: int = 0
     play: str = ""
     care: QueueCare | None = None
-    welcome: tuple[object, ...] = ()  # said on entering the queue instead of the position
+    welcome: tuple[object, ...] = ()  # said on entering the queue, before the position
     queue: str = ""
     agent: str = ""  # the last agent who joined
     offer: Offer | None = None
@@ -111,6 +111,7 @@ class Call:
     talked_s: float = 0.0
     recording: str = ""
     recordings_made: int = 0
+    after_message: Literal["flow", "goodbye"] = "goodbye"
     callback_number: str = ""
     end_cause: Cause = "bye"
     marks: Milestones = field(default_factory=Milestones)

@@ -15,6 +15,7 @@ from router.call import (
     new_leg,
     new_play,
     start_recording,
+    stop_recording,
 )
 from router.events import (
     CallArrived,
@@ -142,6 +143,7 @@ def flow_timer(call: Call, happened: on.TimerFired, now: float) -> list[do.Effec
 
 
 def flow_queues(call: Call, happened: on.FlowQueues, now: float) -> list[do.Effect]:
+    call.welcome = happened.prompts
     return [
         do.ClearTimer("flow"),
         do.EnterQueue(happened.queue, happened.priority, happened.rank, happened.skills),
@@ -172,7 +174,9 @@ def dial(call: Call, now: float, wanted: on.FlowDials) -> list[do.Effect]:
     if not wanted.targets:
         return _dial_failed(call, now, "unreachable")
     call.phase = "dialling"
-    out: list[do.Effect] = [do.Play(call.caller_leg, new_play(call), (), then_music=True)]
+    out: list[do.Effect] = [
+        do.Play(call.caller_leg, new_play(call), wanted.prompts, then_music=True)
+    ]
     legs = []
     for target in wanted.targets:
         agent = to.name if to.kind == "agent" else ""
@@ -258,6 +262,7 @@ def _dial_failed(call: Call, now: float, cause: on.Cause) -> list[do.Effect]:
 def take_message(
     call: Call, now: float, greeting: tuple[object, ...], max_s: float
 ) -> list[do.Effect]:
+    call.after_message = "flow" if call.phase == "flow" else "goodbye"
     call.phase = "voicemail"
     language = call.care.language if call.care else call.rules.language
     prompts = (*greeting, do.Phrase("voicemail-beep", language))
@@ -295,6 +300,9 @@ def message_ends(
         return []
     if isinstance(happened, on.TimerFired) and happened.name != "voicemail":
         return []
+    if call.after_message == "flow":
+        call.phase = "flow"
+        return [do.ClearTimer("voicemail"), *stop_recording(call), do.StepFlow("voicemail-ended")]
     language = call.care.language if call.care else call.rules.language
     return [
         do.ClearTimer("voicemail"),

@@ -35,18 +35,17 @@ def queued(call: Call, happened: on.Queued, now: float) -> list[do.Effect]:
     call.hidden_keys = False
     if again:
         return []
-    if call.welcome:
-        words, call.welcome = call.welcome, ()
-        hello: list[do.Effect] = [do.Play(call.caller_leg, new_play(call), words)]
-    else:
-        hello = _tell(call, greeting=True)
-    return [*hello, do.SetTimer("announce", now + care.announce_s)]
+    out = _tell(call, greeting=True)
+    return [*out, do.SetTimer("announce", now + care.announce_s)]
 
 
 def _tell(call: Call, *, greeting: bool) -> list[do.Effect]:
     care = call.care or on.QueueCare(call.queue)
+    first, call.welcome = call.welcome, ()
     return [
-        do.TellPosition(call.caller_leg, new_play(call), care.language, care.callback_key, greeting)
+        do.TellPosition(
+            call.caller_leg, new_play(call), care.language, care.callback_key, greeting, first
+        )
     ]
 
 
@@ -104,6 +103,9 @@ def overflowed(call: Call, happened: on.Overflowed, now: float) -> list[do.Effec
     call.marks.waited_s = max(0.0, now - call.marks.queued)
     out: list[do.Effect] = [do.ClearTimer("announce"), do.ClearTimer("ring")]
     out += _hush(call, "overflow")
+    if happened.to == "flow":
+        call.phase = "flow"
+        return [*out, do.StepFlow("queue-left", happened.reason)]
     call.phase = "closing"
     if happened.to == "callback" and any(sign.isdigit() for sign in call.caller):
         call.callback_number, call.marks.callback = call.caller, now

@@ -25,7 +25,7 @@ class StartFlow:
     flow: str
 
 
-FlowInput = Literal["digit", "play-ended", "tick", "dial-ended", "queue-left"]
+FlowInput = Literal["digit", "play-ended", "tick", "dial-ended", "voicemail-ended", "queue-left"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,8 @@ class TellPosition:
     play: str
     language: str
     callback_key: str
-    greeting: bool = False
+    greeting: bool = False  # the first time: the callback is offered, too
+    first: tuple[object, ...] = ()  # said before it
 
 
 @dataclass(frozen=True, slots=True)

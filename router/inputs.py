@@ -116,6 +116,7 @@ class FlowQueues:
     priority: int = 0
     rank: int | None = None
     skills: dict[str, int] = field(default_factory=dict)
+    prompts: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class FlowDials:
     destination: Destination
     timeout_s: float
     targets: tuple[str, ...] = ()
+    prompts: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ class OfferStale:
 
 @dataclass(frozen=True, slots=True)
 class Overflowed:
-    to: str  # voicemail | callback | hang-up
+    to: str  # voicemail | callback | hang-up | flow (its queue node says how it goes on)
+    reason: str = "overflow"
 
 
 # --- from people and the clock ----------------------------------------------------------------

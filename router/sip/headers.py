@@ -19,7 +19,7 @@ Proxy-Authorization Proxy-Require RAck Reason Record-Route Refer-Sub Refer-To Re
 Reject-Contact Remote-Party-ID Replaces Reply-To Request-Disposition Require Retry-After Route
 RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match Subject Subscription-State
 Supported Timestamp To Unsupported User-Agent Via Warning WWW-Authenticate
-""".split()
+""".split()  # noqa: SIM905
 
 # RFC 3261 7.3.3 and the IANA registry of compact forms
 _COMPACT = {
@@ -66,15 +66,15 @@ class _Canonical(dict[str, str]):
         return canonical
 
 
-_CANONICAL = _Canonical()
+CANONICAL = _Canonical()
 for _name in [*_NAMES, *_COMPACT]:
     for _spelling in (_name, _name.lower(), _name.upper()):
-        _CANONICAL[_spelling] = _BY_LOWER[_name.lower()]
+        CANONICAL[_spelling] = _BY_LOWER[_name.lower()]
 
 
 def canonical_name(spelling: str) -> str:
     """The canonical name of a header field; ParseError where it is no token."""
-    return _CANONICAL[spelling]
+    return CANONICAL[spelling]
 
 
 class Headers:
@@ -88,7 +88,7 @@ class Headers:
     __slots__ = ("_first", "_items", "parsed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: list[tuple[str, str]] = [(_CANONICAL[n], v) for n, v in items]
+        self._items: list[tuple[str, str]] = [(CANONICAL[n], v) for n, v in items]
         self._first: dict[str, str] | None = None
         self.parsed: dict[str, Any] = {}
 
@@ -106,30 +106,41 @@ class Headers:
         if self.parsed:
             self.parsed = {}
 
+    def index(self) -> dict[str, str]:
+        """The first value of each name, by canonical name; not to be changed."""
+        index = self._first
+        if index is None:
+            index = self._first = dict(reversed(self._items))
+        return index
+
     def first(self, canonical: str) -> str | None:
         """The first value under a name that is canonical already."""
         index = self._first
         if index is None:
-            index = self._first = dict(reversed(self._items))
+            index = self.index()
         return index.get(canonical)
+
+    def repeats(self) -> bool:
+        """Some name stands more than once."""
+        return len(self.index()) != len(self._items)
 
     def get(self, name: str) -> str | None:
         """The first value, or None."""
-        return self.first(_CANONICAL[name])
+        return self.first(CANONICAL[name])
 
     def get_all(self, name: str) -> list[str]:
         """Every value (header line) in order."""
-        name = _CANONICAL[name]
+        name = CANONICAL[name]
         return [v for n, v in self._items if n == name]
 
     def add(self, name: str, value: str) -> None:
         """Append a header field at the end."""
-        self._items.append((_CANONICAL[name], value))
+        self._items.append((CANONICAL[name], value))
         self._changed()
 
     def set(self, name: str, value: str) -> None:
         """Replace all of this name by one, in the place of the first (or at the end)."""
-        name = _CANONICAL[name]
+        name = CANONICAL[name]
         items: list[tuple[str, str]] = []
         placed = False
         for item in self._items:
@@ -145,12 +156,12 @@ class Headers:
 
     def prepend(self, name: str, value: str) -> None:
         """Put a header field before all others (a Via, a Route)."""
-        self._items.insert(0, (_CANONICAL[name], value))
+        self._items.insert(0, (CANONICAL[name], value))
         self._changed()
 
     def replace_first(self, name: str, value: str) -> None:
         """Replace the first header field of this name, the others stay; KeyError without one."""
-        name = _CANONICAL[name]
+        name = CANONICAL[name]
         for index, item in enumerate(self._items):
             if item[0] == name:
                 self._items[index] = (name, value)
@@ -161,7 +172,7 @@ class Headers:
 
     def remove(self, name: str) -> None:
         """Remove every header field of this name; none is fine."""
-        name = _CANONICAL[name]
+        name = CANONICAL[name]
         self._items = [item for item in self._items if item[0] != name]
         self._changed()
 
@@ -169,7 +180,7 @@ class Headers:
         return Headers.of_canonical(list(self._items))
 
     def __contains__(self, name: str) -> bool:
-        return self.first(_CANONICAL[name]) is not None
+        return self.first(CANONICAL[name]) is not None
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._items)

@@ -12,13 +12,19 @@ from router.sip.errors import ParseError
 Params = dict[str, str | None]
 
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _STOPS = {",": re.compile('[,"<]'), ";": re.compile('[;"<]')}
-_CONTROLS = {code: None for code in (*range(32), 127)}
+_CONTROLS = dict.fromkeys((*range(32), 127))
 
 
 def quoted_end(text: str, start: int) -> int:
     """Index after the quoted string that opens at ``start``; ParseError when it never closes."""
     at = start + 1
+    if "\\" not in text:
+        end = text.find('"', at)
+        if end < 0:
+            raise ParseError("Quoted string is not closed")
+        return end + 1
     while True:
         end = text.find('"', at)
         if end < 0:
@@ -40,7 +46,7 @@ def unquote(text: str) -> str:
         return text
     inner = text[1:-1]
     if "\\" in inner:
-        inner = re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL)
+        inner = _ESCAPED.sub(r"\1", inner)
     return inner if inner.isprintable() else inner.translate(_CONTROLS)
 
 
@@ -80,18 +86,32 @@ def parse_params(text: str) -> Params:
     repeated name (RFC 3261 7.3.1).
     """
     params: Params = {}
-    for part in text.split(";") if '"' not in text else split(text, ";"):
+    if '"' in text or " " in text or "\t" in text:
+        return _parse_spaced_params(text)
+    for part in text.split(";"):
+        name, equals, value = part.partition("=")
+        name = name.lower()
+        if not name or name in params or (equals and not value):
+            raise ParseError("Malformed parameter")
+        params[name] = value if equals else None
+    return params
+
+
+def _parse_spaced_params(text: str) -> Params:
+    """The general form: quoted values, white space around the equals sign."""
+    params: Params = {}
+    for part in split(text, ";"):
         name, equals, value = part.partition("=")
         name = name.strip().lower()
-        if not name or name in params or " " in name:
+        value = value.strip()
+        if not name or name in params or " " in name or "\t" in name or (equals and not value):
             raise ParseError("Malformed parameter")
-        if equals:
-            value = value.strip()
-            if not value or (value[0] != '"' and (" " in value or '"' in value)):
+        if value[:1] == '"':
+            if quoted_end(value, 0) != len(value):
                 raise ParseError("Malformed parameter")
-            params[name] = value
-        else:
-            params[name] = None
+        elif '"' in part or " " in value or "\t" in value:
+            raise ParseError("Malformed parameter")
+        params[name] = value if equals else None
     return params
 
 
@@ -102,9 +122,9 @@ def render_params(params: Params) -> str:
 
 def digits(text: str, what: str, maximum: int, status: int = 400) -> int:
     """A non-negative decimal number up to ``maximum``; ParseError otherwise."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 20:
+    if not (text.isascii() and text.isdigit()):
         raise ParseError(f"Malformed {what}", status)
-    number = int(text)
+    number = int(text) if len(text) <= 20 else maximum + 1
     if number > maximum:
         raise ParseError(f"{what} is too large", status)
     return number

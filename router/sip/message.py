@@ -7,7 +7,7 @@ raise ``ParseError`` with the status that a UAS should answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from config.errors import MisuseError
 from router.sip.errors import FramingError, ParseError
@@ -55,7 +55,8 @@ class Message:
         """The top Via. ParseError when missing or malformed."""
         parsed = self.headers.parsed
         if "via" in parsed:
-            return cast(Via, parsed["via"])
+            kept: Via = parsed["via"]
+            return kept
         value = self._needed("Via")
         if "," in value:
             value = split(value, ",")[0]
@@ -66,7 +67,8 @@ class Message:
     def from_(self) -> NameAddr:
         parsed = self.headers.parsed
         if "from" in parsed:
-            return cast(NameAddr, parsed["from"])
+            kept: NameAddr = parsed["from"]
+            return kept
         parsed["from"] = address = NameAddr.parse(self._needed("From"))
         return address
 
@@ -74,7 +76,8 @@ class Message:
     def to(self) -> NameAddr:
         parsed = self.headers.parsed
         if "to" in parsed:
-            return cast(NameAddr, parsed["to"])
+            kept: NameAddr = parsed["to"]
+            return kept
         parsed["to"] = address = NameAddr.parse(self._needed("To"))
         return address
 
@@ -86,7 +89,8 @@ class Message:
     def cseq(self) -> CSeq:
         parsed = self.headers.parsed
         if "cseq" in parsed:
-            return cast(CSeq, parsed["cseq"])
+            kept: CSeq = parsed["cseq"]
+            return kept
         parsed["cseq"] = cseq = CSeq.parse(self._needed("CSeq"))
         return cseq
 
@@ -95,12 +99,14 @@ class Message:
         """All contacts in order; empty for none and for ``*`` (see ``star``)."""
         parsed = self.headers.parsed
         if "contacts" in parsed:
-            return cast("list[NameAddr]", parsed["contacts"])
+            kept: list[NameAddr] = parsed["contacts"]
+            return kept
         value = self.headers.first("Contact")
         if value is None or (value == "*" and self.star):
             contacts = []
         else:
-            contacts = parse_addresses(self.headers.get_all("Contact"))
+            headers = self.headers
+            contacts = parse_addresses(headers.get_all("Contact") if headers.repeats() else [value])
         parsed["contacts"] = contacts
         return contacts
 
@@ -286,7 +292,8 @@ class Message:
         parsed = self.headers.parsed
         if key not in parsed:
             parsed[key] = parse()
-        return cast(T, parsed[key])
+        kept: T = parsed[key]
+        return kept
 
 
 class Request(Message):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from router.sip.effects import Flow
+from router.sip.message import ParseError, Uri
+
+DEFAULT_PORT = 5060
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +15,13 @@ class Target:
     """A place to send an INVITE: the Request-URI, the path to the next hop, the Route set.
 
     ``uri`` is a bare SIP URI (``sip:100@192.0.2.7:5060;transport=tcp``), no angle brackets.
+    ``pinned``: the whole dialog takes ``flow``, wherever the peer's Contact points (NAT).
     """
 
     uri: str
     flow: Flow
     route: tuple[str, ...] = ()
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +31,18 @@ class Credentials:
     user: str
     password: str = ""
     ha1: dict[str, str] | None = None
+
+
+def flow_of(uri: Uri, listener: int = 0) -> Flow:
+    """The path to a URI (RFC 3263 without DNS: the host stands as it is written, 5060 is the
+    default port). ParseError for a scheme or transport that we cannot reach."""
+    if uri.scheme != "sip":
+        raise ParseError("Unreachable URI scheme", 416)
+    transport = uri.transport or "udp"
+    host = uri.params.get("maddr") or uri.host
+    port = uri.port or DEFAULT_PORT
+    if transport == "udp":
+        return Flow("udp", host, port, 0, listener)
+    if transport == "tcp":
+        return Flow("tcp", host, port, -1, listener)
+    raise ParseError("Unreachable transport", 503)

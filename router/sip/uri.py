@@ -15,6 +15,11 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _USER = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|%[0-9A-Fa-f]{2})+")
 _PASSWORD = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*")
 _HOST = re.compile(r"[A-Za-z0-9._\-]+")
+# what nearly all SIP URIs look like: no password, no escapes, no headers, no IPv6
+_PLAIN = re.compile(
+    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()+]+)@)?([A-Za-z0-9._\-]+)(?::([0-9]{1,4}))?"
+    r"(?:;([A-Za-z0-9\-_.=;+]+))?"
+)
 # parameters that make two URIs differ also when only one has them (RFC 3261 19.1.4)
 _TELLING = ("user", "ttl", "method", "maddr", "transport")
 
@@ -70,6 +75,22 @@ class Uri:
     @classmethod
     def parse(cls, text: str) -> Uri:
         """Parse; ParseError (400) when malformed. An unknown scheme is not malformed."""
+        plain = _PLAIN.fullmatch(text)
+        if plain is not None:
+            scheme, user, host, port, params = plain.groups()
+            return cls(
+                scheme,
+                user or "",
+                "",
+                host,
+                int(port) if port else None,
+                parse_params(params) if params else {},
+                {},
+            )
+        return cls._parse_general(text)
+
+    @classmethod
+    def _parse_general(cls, text: str) -> Uri:
         scheme, colon, rest = text.partition(":")
         if not colon or not rest or _SCHEME.fullmatch(scheme) is None:
             raise ParseError("Malformed URI")
@@ -89,17 +110,17 @@ class Uri:
         user, _, password = userinfo.partition(":")
         if at and (_USER.fullmatch(user) is None or _PASSWORD.fullmatch(password) is None):
             raise ParseError("Malformed user part of URI")
-        rest, question, tail = rest.partition("?")
-        hostport, semicolon, params = rest.partition(";")
-        host, port = split_host_port(hostport)
+        rest, question, headers = rest.partition("?")
+        sent_by, semicolon, tail = rest.partition(";")
+        host, port = split_host_port(sent_by)
         return cls(
             scheme,
             user,
             password,
             host,
             port,
-            parse_params(params) if semicolon else {},
-            _parse_headers(tail) if question else {},
+            parse_params(tail) if semicolon else {},
+            _parse_headers(headers) if question else {},
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from router.sip.errors import ParseError
@@ -21,6 +22,14 @@ from router.sip.uri import Uri, host_port, split_host_port
 DELTA_SECONDS_MAX = 2**32 - 1
 DEFAULT_EXPIRES_S = 3600
 _CSEQ_MAX = 2**31 - 1
+
+# what nearly all of them look like; everything else takes the general way
+_PLAIN_ADDRESS = re.compile(
+    r"""(?:"([^"\\\x00-\x1f\x7f]*)"[ ]*|([A-Za-z0-9 .\-]*))<([a-z]+:[^<>"\s]+)>"""
+    r"""(?:;tag=([^\s;="]+))?"""
+)
+_PLAIN_VIA = re.compile(r"""SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+)(?::([0-9]{1,4}))?(?:;([^"\s]+))?""")
+_PLAIN_CSEQ = re.compile(r"([0-9]{1,9}) ([A-Z]+)")
 
 
 def delta_seconds(text: str) -> int:
@@ -52,6 +61,16 @@ class NameAddr:
         A display name with characters that would need quotes is taken as it is (RFC 4475
         3.1.2.15 allows that liberty).
         """
+        plain = _PLAIN_ADDRESS.fullmatch(value)
+        if plain is not None:
+            quoted, token, uri, tag = plain.groups()
+            return cls(
+                quoted or (token.rstrip() if token else ""), uri, {"tag": tag} if tag else {}
+            )
+        return cls._parse_general(value)
+
+    @classmethod
+    def _parse_general(cls, value: str) -> NameAddr:
         if value[:1] == '"':
             end = quoted_end(value, 0)
             display = unquote(value[:end])
@@ -62,6 +81,8 @@ class NameAddr:
         else:
             start = value.find("<")
             display = value[:start].rstrip() if start > 0 else ""
+            if '"' in display:
+                raise ParseError("Malformed address")
         if start < 0:
             # addr-spec: every parameter is the header's (RFC 3261 20)
             uri, semicolon, rest = value.partition(";")
@@ -70,7 +91,7 @@ class NameAddr:
                 raise ParseError("Malformed address")
         else:
             end = value.find(">", start)
-            if end < 0 or '"' in display:
+            if end < 0:
                 raise ParseError("Malformed address")
             uri = value[start + 1 : end]
             rest = value[end + 1 :].lstrip()
@@ -128,6 +149,15 @@ class Via:
     def parse(cls, value: str) -> Via:
         """Parse one value; ParseError when malformed. Any protocol version is read, so that
         a request of another version can be answered 505."""
+        plain = _PLAIN_VIA.fullmatch(value)
+        if plain is not None:
+            transport, host, number, params = plain.groups()
+            port = int(number) if number else None
+            return cls(transport, host, port, parse_params(params) if params else {})
+        return cls._parse_general(value)
+
+    @classmethod
+    def _parse_general(cls, value: str) -> Via:
         head, semicolon, rest = value.partition(";")
         protocol, _, sent_by = head.partition(" ")
         if protocol[:8] != "SIP/2.0/" or not protocol[8:].isalpha() or " " in sent_by:
@@ -180,6 +210,9 @@ class CSeq:
     @classmethod
     def parse(cls, value: str) -> CSeq:
         """Parse; ParseError when malformed or 2**31 and above (RFC 3261 8.1.1.5)."""
+        plain = _PLAIN_CSEQ.fullmatch(value)
+        if plain is not None:
+            return cls(int(plain[1]), plain[2])
         number, _, method = value.partition(" ")
         method = method.lstrip(" \t")
         if TOKEN.fullmatch(method) is None:

@@ -1,0 +1,116 @@
+"""New INVITEs: calls of trunks, dialled codes and own calls of agents."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from config.settings import Settings
+from router import inputs as on
+from router.call import Call, CallRules
+from router.sip import effects as sip
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+def new_call_id(now: float) -> str:
+    """Unique, sortable by arrival: milliseconds and random, in hexadecimal."""
+    return f"{int(now * 1000):011x}{secrets.token_hex(3)}"
+
+
+class Arrivals:
+    """Turns Invited into a call, or refuses it."""
+
+    def __init__(self, engine: Engine, settings: Settings, recordings_dir: str) -> None:
+        self._engine = engine
+        self._recordings_dir = recordings_dir
+        self.accepting = True
+        self.reload(settings)
+
+    def reload(self, settings: Settings) -> None:
+        self._settings = settings
+        self._rules = CallRules(
+            record=settings.recordings.enabled,
+            recordings_dir=self._recordings_dir,
+            voicemail_s_max=settings.recordings.voicemail_s_max,
+            language=settings.language,
+        )
+        codes = settings.codes
+        self._codes = {
+            codes.sign_in: "signed-in",
+            codes.sign_out: "signed-out",
+            codes.on_break: "on-break",
+            codes.ready: "ready",
+        }
+
+    def invited(self, event: sip.Invited) -> None:
+        engine = self._engine
+        if not self.accepting or engine.journal.full:
+            retry = str(self._settings.sip.limits.retry_after_s)
+            engine.phone.reject(event.leg, 503, (("Retry-After", retry),))
+            return
+        if event.agent:
+            self._agent_dials(event)
+            return
+        self._begin(event, engine.directions.of_number(event.dialled))
+
+    def _begin(
+        self,
+        event: sip.Invited,
+        destination: on.Destination,
+        *,
+        agent: str = "",
+        targets: tuple[str, ...] = (),
+    ) -> None:
+        engine = self._engine
+        call = Call(new_call_id(engine.clock.now()), self._rules)
+        if engine.legs.incoming(event.leg, call.id, event.body, event.source) is None:
+            engine.phone.reject(event.leg, 503)
+            log.error("call refused: no media worker")
+            return
+        engine.turns.calls[call.id] = call
+        if not agent:
+            engine.callers.arrived(call.id, event.caller)
+        engine.turns.feed(
+            call.id,
+            on.Arrive(
+                event.leg,
+                event.caller,
+                event.dialled,
+                event.trunk,
+                destination,
+                event.caller_name,
+                event.sip_call_id,
+                internal=bool(agent),
+                agent=agent,
+                targets=targets,
+            ),
+        )
+
+    def _agent_dials(self, event: sip.Invited) -> None:
+        """A code changes presence; anything else needs a signed-in agent."""
+        engine = self._engine
+        agent = engine.directions.agent_of(event.agent)
+        code = self._codes.get(event.dialled)
+        if code is not None:
+            change = {
+                "signed-in": engine.sign_in,
+                "signed-out": engine.sign_out,
+                "on-break": engine.take_break,
+                "ready": engine.ready,
+            }[code]
+            change(agent)
+            self._begin(event, on.Destination("message", code), agent=agent)
+            return
+        if engine.presence(agent) == "signed-out":
+            engine.phone.reject(event.leg, 403)
+            return
+        destination, targets = engine.directions.resolve(event.dialled)
+        if destination.kind not in ("agent", "external") or not targets:
+            engine.phone.reject(event.leg, 404)
+            return
+        self._begin(event, destination, agent=agent, targets=targets)

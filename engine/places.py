@@ -1,0 +1,150 @@
+"""Where things are: our own addresses towards a peer, phones of agents, trunks to go out by."""
+
+from __future__ import annotations
+
+import socket
+
+from config.errors import PeerError
+from config.settings import Settings
+from engine.phone import Phone
+from router.call import Call
+from router.inputs import Destination
+from router.sip.effects import Flow
+from router.sip.target import Credentials, Target
+
+ANY = ("0.0.0.0", "::", "")  # noqa: S104
+
+
+class Addresses:
+    """What we write into messages so that a peer can reach us."""
+
+    def __init__(self, settings: Settings, listeners: list[tuple[str, str, int]]) -> None:
+        self._sip_advertise = settings.sip.advertise
+        self._media_host = settings.media.host
+        self._media_advertise = settings.media.advertise
+        self._listeners = listeners
+        self._routes: dict[str, str] = {}
+
+    def sip_contact(self, flow: Flow) -> tuple[str, int]:
+        """(host, port) of the listener that a flow's peer reaches us at."""
+        transport, host, port = self._listeners[flow.listener]
+        if transport != flow.transport:
+            for other, other_host, other_port in self._listeners:
+                if other == flow.transport:
+                    host, port = other_host, other_port
+                    break
+        if self._sip_advertise:
+            return self._sip_advertise, port
+        return (self._route(flow.host) if host in ANY else host), port
+
+    def media_host(self, peer_host: str) -> str:
+        if self._media_advertise:
+            return self._media_advertise
+        if self._media_host not in ANY:
+            return self._media_host
+        return self._route(peer_host)
+
+    def _route(self, peer: str) -> str:
+        """The local address that packets to ``peer`` leave from (no packet is sent)."""
+        if peer not in self._routes:
+            if len(self._routes) > 10_000:
+                self._routes.clear()
+            family = socket.AF_INET6 if ":" in peer else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                try:
+                    probe.connect((peer, 9))
+                    self._routes[peer] = probe.getsockname()[0]
+                except OSError:
+                    self._routes[peer] = "127.0.0.1"
+        return self._routes[peer]
+
+
+class Directions:
+    """From words (an extension, a queue's name, a number) to where they lead."""
+
+    def __init__(
+        self, settings: Settings, phone: Phone, trunk_passwords: dict[str, str], addresses: Addresses
+    ) -> None:
+        self._phone = phone
+        self._passwords = trunk_passwords
+        self._addresses = addresses
+        self.reload(settings)
+
+    def reload(self, settings: Settings) -> None:
+        self._trunks = {trunk.name: trunk for trunk in settings.trunks}
+        self._queues = {queue.name for queue in settings.queues}
+        self._by_extension = {agent.extension: agent.id for agent in settings.agents}
+        self._extension = {agent.id: agent.extension for agent in settings.agents}
+        self._out = next((trunk for trunk in settings.trunks if trunk.outbound), None)
+        self._numbers = {number.number: number for number in settings.numbers}
+        self._codes = settings.codes
+
+    def agent_of(self, extension: str) -> str:
+        return self._by_extension.get(extension, "")
+
+    def phones_of(self, agent: str) -> tuple[str, ...]:
+        """The contacts of an agent's phone, best first, as dial targets."""
+        extension = self._extension.get(agent, "")
+        return tuple(contact.uri for contact in self._phone.contacts(extension))
+
+    def of_number(self, dialled: str) -> Destination:
+        """The destination of a call that a trunk brought."""
+        number = (
+            self._numbers.get(dialled)
+            or self._numbers.get(dialled.removeprefix("+"))
+            or self._numbers.get(f"+{dialled}")
+            or self._numbers.get("*")
+        )
+        if number is None:
+            return Destination("nowhere")
+        if number.flow:
+            return Destination("flow", number.flow)
+        return Destination("queue", number.queue or "")
+
+    def resolve(self, text: str) -> tuple[Destination, tuple[str, ...]]:
+        """A transfer's or dial node's target: queue name, extension, agent id, or a number."""
+        name = text.removeprefix("queue:")
+        if name in self._queues:
+            return Destination("queue", name), ()
+        agent = self._by_extension.get(text) or (text if text in self._extension else "")
+        if agent:
+            return Destination("agent", agent), self.phones_of(agent)
+        number = self._numbers.get(text)
+        if number is not None:
+            return self.of_number(text), ()
+        digits = text.removeprefix("+")
+        if self._out is not None and digits.isdigit():
+            return Destination("external", text), (f"trunk:{self._out.name}:{text}",)
+        return Destination("nowhere"), ()
+
+    # --- Places, for the legs --------------------------------------------------------------------
+
+    def media_host(self, peer_host: str) -> str:
+        return self._addresses.media_host(peer_host)
+
+    def codecs(self, call: Call) -> tuple[str, ...]:
+        trunk = self._trunks.get(call.trunk)
+        return trunk.codecs if trunk else ("PCMA", "PCMU")
+
+    def target(self, leg_agent: str, text: str) -> tuple[Target, Credentials | None, str]:
+        """(target, credentials, caller to show or "") of a dial target.
+
+        Raises PeerError where the phone has gone or the trunk has no way out.
+        """
+        if text.startswith("trunk:"):
+            _, name, number = text.split(":", 2)
+            trunk = self._trunks.get(name)
+            if trunk is None or not trunk.outbound:
+                raise PeerError(f"trunk {name} has no outbound address")
+            base = self._phone.target_of(trunk.outbound)
+            scheme, _, rest = base.uri.partition(":")
+            host = rest.rpartition("@")[2]
+            credentials = None
+            if trunk.username:
+                credentials = Credentials(trunk.username, self._passwords.get(name, ""))
+            return Target(f"{scheme}:{number}@{host}", base.flow, base.route), credentials, ""
+        extension = self._extension.get(leg_agent, "")
+        for contact in self._phone.contacts(extension):
+            if contact.uri == text:
+                return contact.target, None, ""
+        raise PeerError("the phone is not registered any more")

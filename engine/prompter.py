@@ -1,0 +1,127 @@
+"""Prompts: what a call wants said becomes files for its worker to play."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from engine.floorside import FloorSide
+from engine.legs import Legs
+from engine.tasks import Tasks
+from engine.turns import Turns, register
+from engine.workers import Workers
+from ivr import actions as ivr
+from ivr.prompts import PromptError, PromptStore
+from router import effects as do
+from router.call import Call
+from router.media import protocol as media
+
+log = logging.getLogger(__name__)
+
+
+def ivr_prompt(prompt: object) -> ivr.Prompt:
+    """The IVR's value of a prompt: the router's own phrases, or what the IVR gave itself."""
+    if isinstance(prompt, do.Phrase):
+        return ivr.Phrase(prompt.name, prompt.language)
+    if isinstance(prompt, ivr.Audio | ivr.Speech | ivr.Phrase):
+        return prompt
+    raise TypeError(f"not a prompt: {type(prompt).__name__}")
+
+
+class Prompter:
+    """Performs Play and TellPosition. A prompt that must be rendered first does not block:
+    music plays until it is ready, and it is dropped if the call went on meanwhile."""
+
+    def __init__(
+        self,
+        turns: Turns,
+        legs: Legs,
+        workers: Workers,
+        floor: FloorSide,
+        prompts: PromptStore,
+    ) -> None:
+        self._turns = turns
+        self._legs = legs
+        self._workers = workers
+        self._floor = floor
+        self._prompts = prompts
+        self._tasks = Tasks("prompts")
+        register(
+            turns.outer,
+            {
+                do.Play: self._play,
+                do.TellPosition: self._tell_position,
+                do.Record: self._record,
+                do.StopRecording: self._stop_recording,
+            },
+        )
+        self.recording_calls: dict[str, str] = {}
+
+    async def close(self) -> None:
+        await self._tasks.close()
+
+    def _tell_position(self, call: Call, effect: do.TellPosition) -> None:
+        position = self._floor.position(call.id)
+        language = effect.language
+        prompts: list[object] = list(effect.first)
+        if position > 0:
+            prompts.append(ivr.Phrase(f"position-{position}", language))
+        if effect.greeting and effect.callback_key:
+            prompts.append(ivr.Phrase(f"press-{effect.callback_key}-for-callback", language))
+        self._play(call, do.Play(effect.leg, effect.play, tuple(prompts)))
+
+    def _play(self, call: Call, effect: do.Play) -> None:
+        files = self._ready(effect.prompts)
+        if files is not None:
+            self._send(call, effect, files)
+            return
+        if effect.then_music:
+            self._send(call, effect, ())
+        self._tasks.start(self._render(call, effect))
+
+    def _ready(self, prompts: tuple[object, ...]) -> tuple[str, ...] | None:
+        """The files where all are there already (the usual case), else None."""
+        files: list[str] = []
+        for prompt in prompts:
+            found = self._prompts.ready(ivr_prompt(prompt))
+            if found is None:
+                return None
+            files += [str(path) for path in found]
+        return tuple(files)
+
+    async def _render(self, call: Call, effect: do.Play) -> None:
+        files: list[str] = []
+        for prompt in effect.prompts:
+            try:
+                files += [str(path) for path in await self._prompts.resolve(ivr_prompt(prompt))]
+            except PromptError as error:
+                log.error("prompt left out: %s", error)
+        if call.play == effect.play:
+            self._send(call, effect, tuple(files))
+
+    def _send(self, call: Call, effect: do.Play, files: tuple[str, ...]) -> None:
+        io = self._legs.by_id.get(effect.leg)
+        if io is None:
+            return
+        then = self._workers.music(call.id) if effect.then_music else ()
+        play = effect.play if files or not effect.prompts else f"{effect.play}-"
+        self._workers.send(
+            io.worker, media.Play(io.id, play, files, then, effect.stop_on_digit and bool(files))
+        )
+
+    # --- recordings ----------------------------------------------------------------------------
+
+    def _record(self, call: Call, effect: do.Record) -> None:
+        io = self._legs.by_id.get(effect.left)
+        if io is None:
+            return
+        Path(effect.path).parent.mkdir(parents=True, exist_ok=True)
+        self.recording_calls[effect.recording] = call.id
+        self._workers.send(
+            io.worker, media.Record(effect.recording, effect.path, effect.left, effect.right)
+        )
+
+    def _stop_recording(self, call: Call, effect: do.StopRecording) -> None:
+        worker = self._workers.home(call.id)
+        if worker is not None:
+            self._workers.send(worker, media.StopRecord(effect.recording))
