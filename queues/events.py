@@ -17,7 +17,7 @@ OfferEnd = Literal["accepted", "refused", "rung-out", "withdrawn", "unreachable"
 
 @dataclass(frozen=True, slots=True)
 class CallQueued:
-    """A queue visit begins. ``deadline`` and ``rank`` are the call's sort key with the entry's order."""
+    """A queue visit begins. ``rank``, ``deadline`` and ``place`` are the call's sort key."""
 
     queue: str
     priority: int

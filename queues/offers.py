@@ -29,6 +29,8 @@ FloorEvent = (
     | AgentReachable
 )
 
+OverflowReason = Literal["waited too long", "floor full", "queue removed"]
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -74,7 +76,7 @@ class Overflow:
     call: str
     queue: str
     to: str
-    reason: Literal["waited too long", "floor full", "queue removed"]
+    reason: OverflowReason
 
 
 Effect = Fact | Offer | Withdraw | OfferStale | Overflow

@@ -16,7 +16,8 @@ class CallKey(NamedTuple):
 
     ``tier`` is emergency, promoted (by the starvation bound, or back after a lost agent) or
     in class; ``rank`` is the class and counts only in the last; ``turn`` is 0 for a call that
-    is back after a lost agent; ``deadline`` is enqueued + target - credit; ``place`` breaks ties.
+    is back after a lost agent; ``deadline`` is enqueued + target - credit; ``place`` is the
+    floor's sequence and breaks ties, so ``call`` never decides.
     """
 
     tier: int
@@ -24,17 +25,21 @@ class CallKey(NamedTuple):
     turn: int
     deadline: float
     place: int
+    call: str
 
 
 @dataclass(slots=True)
 class WaitingCall:
-    """A call that waits, being offered included. ``since`` is when this wait began."""
+    """A call that waits, being offered included. ``since`` is when this wait began.
+
+    ``needs`` are (skill, weakest level allowed) sorted by skill: calls with equal needs are alike.
+    """
 
     call: str
     queue: str
     priority: int
     rank: int
-    skills: Mapping[str, int]
+    needs: tuple[tuple[str, int], ...]
     since: float
     deadline: float
     place: int
@@ -46,10 +51,26 @@ class WaitingCall:
         """The call's sort key as things stand."""
         turn = 0 if self.returned else 1
         if self.rank == EMERGENCY_RANK:
-            return CallKey(EMERGENCY, 0, turn, self.deadline, self.place)
+            return CallKey(EMERGENCY, 0, turn, self.deadline, self.place, self.call)
         if self.promoted or self.returned:
-            return CallKey(PROMOTED, 0, turn, self.deadline, self.place)
-        return CallKey(IN_CLASS, self.rank, turn, self.deadline, self.place)
+            return CallKey(PROMOTED, 0, turn, self.deadline, self.place, self.call)
+        return CallKey(IN_CLASS, self.rank, turn, self.deadline, self.place, self.call)
+
+    def view(self, position: int) -> WaitingView:
+        """A copy that stays as it is."""
+        return WaitingView(
+            call=self.call,
+            queue=self.queue,
+            position=position,
+            priority=self.priority,
+            rank=self.rank,
+            skills=dict(self.needs),
+            since=self.since,
+            deadline=self.deadline,
+            promoted=self.promoted,
+            returned=self.returned,
+            offered_to=self.offered_to,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,140 @@
+"""Who may take which call, indexed so that a decision looks only at heads of lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+from queues.agents import READY, Agent, AgentKey
+from queues.order import Line
+from queues.waiting import CallKey, WaitingCall
+
+Needs = tuple[tuple[str, int], ...]
+
+POOLS_MAX = 4096
+RUNNERS_UP_MAX = 5
+
+
+class Pool:
+    """Calls of one queue with equal needs, and the ready agents any of them could get."""
+
+    __slots__ = ("calls", "needs", "queue", "ready")
+
+    def __init__(self, queue: str, needs: Needs) -> None:
+        self.queue = queue
+        self.needs = needs
+        self.calls: Line[CallKey] = Line()
+        self.ready: Line[AgentKey] = Line()
+
+
+class Eligibility:
+    """Pools by queue and needs, and the agents of each queue counted by standing.
+
+    Holds calls that wait and are not being offered, and agents that are READY. A pool with
+    no calls is kept for the next call of its kind until there are ``POOLS_MAX`` of them.
+    """
+
+    def __init__(self, idle_step_s: float) -> None:
+        self._idle_step_s = idle_step_s
+        self._pools: dict[str, dict[Needs, Pool]] = {}
+        self._open: dict[str, dict[Needs, Pool]] = {}  # those with calls
+        self._pool_count = 0
+        self._standings: dict[str, Counter[str]] = {}
+        self._ready: dict[str, dict[str, Agent]] = {}
+
+    def count_in(self, agent: Agent) -> None:
+        """A further agent, with the standing it has."""
+        for queue in agent.rules.queues:
+            self._standings.setdefault(queue, Counter())[agent.standing] += 1
+        if agent.standing == READY:
+            self._agent_in(agent)
+
+    def restand(self, agent: Agent, standing: str) -> None:
+        """The agent's standing changes from ``agent.standing`` to ``standing``."""
+        if agent.standing == READY:
+            self._agent_out(agent)
+        for queue in agent.rules.queues:
+            counts = self._standings[queue]
+            counts[agent.standing] -= 1
+            counts[standing] += 1
+        agent.standing = standing
+        if standing == READY:
+            self._agent_in(agent)
+
+    def _agent_in(self, agent: Agent) -> None:
+        for queue in agent.rules.queues:
+            self._ready.setdefault(queue, {})[agent.id] = agent
+            key = agent.key(queue, self._idle_step_s)
+            for pool in self._pools.get(queue, {}).values():
+                if agent.can(pool.needs):
+                    pool.ready.add(key)
+
+    def _agent_out(self, agent: Agent) -> None:
+        for queue in agent.rules.queues:
+            del self._ready[queue][agent.id]
+            key = agent.key(queue, self._idle_step_s)
+            for pool in self._pools.get(queue, {}).values():
+                if agent.can(pool.needs):
+                    pool.ready.remove(key)
+
+    def call_in(self, call: WaitingCall, key: CallKey) -> None:
+        """The call may be offered."""
+        pool = self.pool(call)
+        pool.calls.add(key)
+        self._open.setdefault(call.queue, {})[pool.needs] = pool
+
+    def call_out(self, call: WaitingCall, key: CallKey) -> None:
+        """The call may not be offered any more, or not under this key."""
+        pool = self.pool(call)
+        pool.calls.remove(key)
+        if not pool.calls:
+            del self._open[call.queue][pool.needs]
+
+    def pool(self, call: WaitingCall) -> Pool:
+        """The call's pool, made where there is none yet."""
+        needs = call.needs
+        pools = self._pools.setdefault(call.queue, {})
+        pool = pools.get(needs)
+        if pool is None:
+            if self._pool_count >= POOLS_MAX:
+                self._sweep()
+            pool = pools[needs] = Pool(call.queue, needs)
+            self._pool_count += 1
+            for agent in self._ready.get(call.queue, {}).values():
+                if agent.can(needs):
+                    pool.ready.add(agent.key(call.queue, self._idle_step_s))
+        return pool
+
+    def _sweep(self) -> None:
+        """Forget pools without calls. What is left is bounded by the calls that wait."""
+        for pools in self._pools.values():
+            for needs in [needs for needs, pool in pools.items() if not pool.calls]:
+                del pools[needs]
+        self._pool_count = sum(len(pools) for pools in self._pools.values())
+
+    def best_call(self, agent: Agent) -> CallKey | None:
+        """The first call in the order that this ready agent may take."""
+        best: CallKey | None = None
+        for queue in agent.rules.queues:
+            for pool in self._open.get(queue, {}).values():
+                head = pool.calls.first()
+                if head is not None and (best is None or head < best) and agent.can(pool.needs):
+                    best = head
+        return best
+
+    def best_agent(self, call: WaitingCall) -> AgentKey | None:
+        """The first ready agent in the order of the call's queue that may take it."""
+        return self.pool(call).ready.first()
+
+    def runners_up(self, call: WaitingCall) -> list[AgentKey]:
+        """The next best after the first, at most ``RUNNERS_UP_MAX``."""
+        return list(islice(self.pool(call).ready, 1, 1 + RUNNERS_UP_MAX))
+
+    def excluded(self, call: WaitingCall) -> dict[str, int]:
+        """The queue's agents who may not take the call, counted by reason, reasons in order."""
+        counts = self._standings.get(call.queue, Counter())
+        found = {reason: n for reason, n in counts.items() if n and reason != READY}
+        unskilled = counts[READY] - len(self.pool(call).ready)
+        if unskilled:
+            found["skills"] = unskilled
+        return dict(sorted(found.items()))

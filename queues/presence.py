@@ -1,0 +1,145 @@
+"""The table of presence, and the fact that a command makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from queues.agents import Agent
+from queues.events import AgentPresence, Presence
+
+Command = Literal[
+    "sign-in",
+    "sign-out",
+    "ready",
+    "break",
+    "offer",
+    "accept",
+    "refuse",
+    "withdraw",
+    "finish",
+    "lost",
+    "end-wrap-up",
+    "busy",
+    "free",
+]
+
+NEXT: Mapping[tuple[Presence, Command], Presence] = {
+    ("signed-out", "sign-in"): "available",
+    ("available", "sign-out"): "signed-out",
+    ("available", "break"): "on-break",
+    ("available", "offer"): "offered",
+    ("available", "busy"): "talking",
+    # Whatever the agent does instead of answering withdraws the offer first.
+    ("offered", "sign-out"): "signed-out",
+    ("offered", "break"): "on-break",
+    ("offered", "busy"): "talking",
+    ("offered", "accept"): "talking",
+    ("offered", "refuse"): "on-break",
+    ("offered", "withdraw"): "available",
+    # Asked for while talking, a break or sign-out follows the wrap-up; ready cancels it.
+    ("talking", "sign-out"): "talking",
+    ("talking", "break"): "talking",
+    ("talking", "ready"): "talking",
+    ("talking", "finish"): "wrap-up",
+    ("talking", "free"): "available",
+    ("talking", "lost"): "on-break",
+    ("wrap-up", "end-wrap-up"): "available",
+    ("wrap-up", "ready"): "available",
+    ("wrap-up", "sign-out"): "signed-out",
+    ("wrap-up", "break"): "on-break",
+    ("wrap-up", "busy"): "talking",
+    ("on-break", "ready"): "available",
+    ("on-break", "sign-out"): "signed-out",
+    ("on-break", "break"): "on-break",
+    ("on-break", "busy"): "talking",
+}
+"""(presence, command) -> presence; a pair that is missing is ignored.
+
+``reserved`` (an agent held for a callback) has no rows because nothing enters it yet.
+"""
+
+
+BREAK_PHONE = "phone unreachable"
+
+_AFTER: Mapping[Command, Presence | Literal[""]] = {
+    "sign-out": "signed-out",
+    "break": "on-break",
+    "ready": "",
+}
+
+
+def step(
+    agent: Agent, command: Command, now: float, wrap_up_s: float, reason: str = ""
+) -> AgentPresence | None:
+    """The fact that a command makes for an agent without a pending offer, None for no change.
+
+    ``wrap_up_s`` is what follows a talk of the agent's queue.
+    """
+    target = NEXT.get((agent.presence, command))
+    if target is None:
+        return None
+    if agent.presence == "talking":
+        return _from_talk(agent, command, now, wrap_up_s, reason)
+    if command == "busy":
+        return _put_aside(agent, AgentPresence(agent.id, target, reason))
+    if command == "end-wrap-up":
+        return _follow(agent)
+    if target == agent.presence and reason == agent.reason:
+        return None
+    return AgentPresence(agent.id, target, reason)
+
+
+def as_it_is(agent: Agent) -> AgentPresence:
+    """The agent's presence as a fact."""
+    return AgentPresence(
+        agent.id,
+        agent.presence,
+        agent.reason,
+        agent.queue,
+        agent.until,
+        agent.after,
+        agent.after_reason,
+    )
+
+
+def _from_talk(
+    agent: Agent, command: Command, now: float, wrap_up_s: float, reason: str
+) -> AgentPresence | None:
+    in_person = not agent.queue
+    if command == "lost":
+        if agent.after == "signed-out":
+            return AgentPresence(agent.id, "signed-out")
+        return AgentPresence(agent.id, "on-break", f"{BREAK_PHONE}: {reason}".removesuffix(": "))
+    if command == "free" and not in_person:
+        return None  # a consultation beside the caller's talk ended
+    if command in ("finish", "free"):
+        return _end_talk(agent, now, 0.0 if in_person else wrap_up_s)
+    if (agent.after, agent.after_reason) == (_AFTER[command], reason):
+        return None
+    return replace(as_it_is(agent), until=0.0, after=_AFTER[command], after_reason=reason)
+
+
+def _put_aside(agent: Agent, talk: AgentPresence) -> AgentPresence:
+    """Talking in person, and what goes on afterwards."""
+    if agent.presence == "on-break":
+        return replace(talk, after="on-break", after_reason=agent.reason)
+    if agent.presence != "wrap-up":
+        return talk
+    if agent.after:
+        return replace(talk, after=agent.after, after_reason=agent.after_reason)
+    return replace(talk, until=agent.until, after="wrap-up")
+
+
+def _end_talk(agent: Agent, now: float, wrap_up_s: float) -> AgentPresence:
+    if agent.after == "wrap-up":  # put aside for a call in person: the rest of it goes on
+        return AgentPresence(agent.id, "wrap-up", until=now + agent.until - agent.since)
+    if wrap_up_s == 0:
+        return _follow(agent)
+    return replace(as_it_is(agent), presence="wrap-up", until=now + wrap_up_s)
+
+
+def _follow(agent: Agent) -> AgentPresence:
+    """After the talk or the wrap-up: what was asked for meanwhile, or available."""
+    return AgentPresence(agent.id, agent.after or "available", agent.after_reason)

@@ -1,0 +1,63 @@
+"""What falls due and when: at most one time for each (kind, id)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from heapq import heapify, heappop, heappush
+
+
+class Kind(IntEnum):
+    """Kinds of timer; at the same instant the smaller goes first (an agent who gets free
+    helps a caller before the caller's patience with us ends)."""
+
+    WRAP_UP = 0
+    LEASE = 1
+    PROMOTE = 2
+    OVERFLOW = 3
+
+
+TimerKey = tuple[Kind, str]
+
+
+class Timers:
+    """A heap whose dead entries are skipped, and swept out once they outnumber the live."""
+
+    __slots__ = ("_heap", "_times")
+
+    def __init__(self) -> None:
+        self._times: dict[TimerKey, float] = {}
+        self._heap: list[tuple[float, TimerKey]] = []
+
+    def set(self, kind: Kind, ident: str, at: float) -> None:
+        """Set or move a timer."""
+        key = (kind, ident)
+        self._times[key] = at
+        heappush(self._heap, (at, key))
+        if len(self._heap) > 2 * len(self._times) + 64:
+            self._heap = [(time, live) for live, time in self._times.items()]
+            heapify(self._heap)
+
+    def drop(self, kind: Kind, ident: str) -> None:
+        """Forget a timer; it need not be set."""
+        self._times.pop((kind, ident), None)
+
+    @property
+    def next(self) -> float | None:
+        """When the first timer falls due."""
+        heap = self._heap
+        while heap and self._times.get(heap[0][1]) != heap[0][0]:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    def pop(self, now: float) -> TimerKey | None:
+        """Take the first timer that is due at ``now`` (at or before it), if any."""
+        at = self.next
+        if at is None or at > now:
+            return None
+        key = heappop(self._heap)[1]
+        del self._times[key]
+        return key
+
+    def pending(self) -> dict[TimerKey, float]:
+        """All timers, for comparison."""
+        return dict(self._times)
