@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import heapq
 import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Self
 
@@ -28,8 +26,9 @@ from engine.journal_file import (
     Recovered,
     recover,
 )
+from engine.journal_notices import Notices
 from engine.journal_reader import Deliver, Pace, Subscription
-from engine.journal_shelf import Shelf
+from engine.journal_shelf import JournalFigures, Shelf
 from engine.journal_writer import (
     Files,
     InlineWriter,
@@ -49,17 +48,6 @@ PENDING_BYTES_MAX = 67_108_864  # so much unwritten: append raises
 RECENT_ENTRIES = 2_048  # kept in memory for readers that keep up
 READ_ENTRIES = 512
 CLOSE_S_MAX = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class JournalFigures:
-    bytes_on_disk: int
-    segments: int
-    last_sync_s: float
-    pending: int  # entries appended and not yet durable
-    lag: Mapping[str, int]  # reader: durable entries that it does not have yet
-    full: bool
-    failed: str  # "" or why writing fails at present
 
 
 class Journal:
@@ -95,9 +83,7 @@ class Journal:
         self._durable_seq = recovered.last_seq
         self._backlog = Backlog(registry, recovered.last_seq, recovered.last_at)
         self._recent: deque[Entry] = deque(maxlen=RECENT_ENTRIES)
-        self._waiting: list[tuple[int, int, Callable[[], None]]] = []  # a heap by seq
-        self._ticket = itertools.count()
-        self._live: list[Callable[[Entry], None]] = []
+        self._notices = Notices()
         self._readers: dict[str, Subscription] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer: InlineWriter | ThreadWriter | None = None
@@ -180,7 +166,7 @@ class Journal:
             raise MisuseError(
                 f"nothing was appended as {seq} yet, the last is {self._backlog.last_seq}"
             )
-        heapq.heappush(self._waiting, (seq, next(self._ticket), callback))
+        self._notices.once(seq, callback)
         if seq > self._backlog.handed_seq and not self._urgent:
             self._urgent = True
             if not self._writing and self._linger_s:
@@ -188,9 +174,10 @@ class Journal:
 
     async def flush(self) -> None:
         """Return when everything appended up to now is durable."""
-        done = asyncio.Event()
-        self.when_durable(self._backlog.last_seq, done.set)
-        await done.wait()
+        if self._backlog.count:
+            done = asyncio.Event()
+            self.when_durable(self._backlog.last_seq, done.set)
+            await done.wait()
 
     @property
     def durable_seq(self) -> int:
@@ -249,7 +236,9 @@ class Journal:
                 position,
                 self._backlog.last_seq,
             )
-            self._skip_to(position)
+            self._backlog.skip_to(position)
+            self._recent.clear()
+            self._roll = True
         reader = Subscription(name, position, deliver, pace or Pace(), self)
         self._readers[name] = reader
         self._run_timer()
@@ -264,16 +253,16 @@ class Journal:
 
     def live(self, callback: Callable[[Entry], None]) -> None:
         """Call with each entry, in order, once it is durable (from now on, in the loop)."""
-        self._live.append(callback)
+        self._notices.every(callback)
 
     @property
     def figures(self) -> JournalFigures:
-        lag = {name: self._durable_seq - r.position for name, r in self._readers.items()}
+        lag = {name: max(self._durable_seq - r.position, 0) for name, r in self._readers.items()}
         return JournalFigures(
             self._shelf.bytes,
             self._shelf.count,
             self._last_sync_s,
-            self._backlog.last_seq - self._durable_seq,
+            self._backlog.count,
             lag,
             self.full,
             self._failed,
@@ -290,10 +279,7 @@ class Journal:
             async with asyncio.timeout(CLOSE_S_MAX):
                 await self.flush()
         except TimeoutError:
-            log.error(
-                "journal: %d entries could not be written",
-                self._backlog.last_seq - self._durable_seq,
-            )
+            log.error("journal: %d entries could not be written", self._backlog.count)
         for reader in self._readers.values():
             await reader.stop()
         self.abandon()
@@ -375,34 +361,18 @@ class Journal:
         if self._backlog.unhanded or self._roll:
             self._schedule()
         self._recent.extend(entries)
-        self._durable_seq = batch.last
-        while self._waiting and self._waiting[0][0] <= batch.last:
-            self._call(heapq.heappop(self._waiting)[2])
-        for callback in self._live:
-            for entry in entries:
-                self._call(callback, entry)
+        if entries:
+            self._durable_seq = batch.last
+            self._notices.durable(batch.last, entries)
         for reader in self._readers.values():
             reader.wake()
         if written.began:
             self.passed()
 
-    def _call(self, callback: Callable[..., None], *args: Entry) -> None:
-        try:
-            callback(*args)
-        except Exception:
-            log.exception("journal: a callback failed")
-
     def _not_done(self, error: OSError) -> None:
         if not self._failed:
             log.error("journal: writing fails and is tried again: %s", error)
         self._failed = str(error)
-
-    def _skip_to(self, seq: int) -> None:
-        """Go on numbering after ``seq``, in a new segment."""
-        self._backlog.skip_to(seq)
-        self._durable_seq = seq
-        self._roll = True
-        self._recent.clear()
 
     # --- leaving -----------------------------------------------------------------------------
 

@@ -40,6 +40,11 @@ class Backlog:
         return entry
 
     @property
+    def count(self) -> int:
+        """Entries that are not on disk."""
+        return len(self._entries)
+
+    @property
     def unhanded(self) -> int:
         """Entries that no batch took yet."""
         return len(self._records)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.journal_file import HEADER_BYTES, Header, path_of
@@ -13,6 +14,17 @@ from engine.journal_writer import Written
 log = logging.getLogger(__name__)
 
 PARTS = 24  # a segment spans at most this part of keep_s, so that what is old can leave
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFigures:
+    bytes_on_disk: int
+    segments: int
+    last_sync_s: float
+    pending: int  # entries appended and not yet durable
+    lag: Mapping[str, int]  # reader: durable entries that it does not have yet
+    full: bool
+    failed: str  # "" or why writing fails at present
 
 
 class Shelf:

@@ -37,6 +37,7 @@ class Registry:
 
     def __init__(self, types: Iterable[type]) -> None:
         self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {}
+        self.types: dict[str, type] = {}
         for cls in types:
             name = cls.__name__
             if not dataclasses.is_dataclass(cls) or name == Unknown.__name__:
@@ -44,6 +45,7 @@ class Registry:
             if name in self._decoders:
                 raise MisuseError(f"two event types are called {name}; the journal goes by name")
             self._decoders[name] = msgspec.msgpack.Decoder(cls)
+            self.types[name] = cls
         self._encode = msgspec.msgpack.Encoder().encode
         self._head = msgspec.msgpack.Decoder(_Head)
 
