@@ -12,7 +12,7 @@ from collections.abc import Callable
 from config.errors import MisuseError
 from router.sip import stateless
 from router.sip.effects import CloseStream, Flow, Send
-from router.sip.message import Headers, Request, Response, mark_received, response_to
+from router.sip.message import Request, Response, mark_received, response_to
 from router.sip.transaction_events import (
     Acked,
     CancelAsked,
@@ -23,18 +23,9 @@ from router.sip.transaction_events import (
     TransactionEvent,
     TransactionLimits,
 )
-from router.sip.transaction_state import NEVER, TimerHeap, Transaction
-from router.sip.transaction_tables import (
-    INITIAL_STATES,
-    INITIAL_TIMERS,
-    RETRANSMISSION,
-    TABLES,
-    Action,
-    Event,
-    Kind,
-    State,
-    TimerEvent,
-)
+from router.sip.transaction_machine import Machine, Outcome, path_of
+from router.sip.transaction_state import Transaction
+from router.sip.transaction_tables import INITIAL_STATES, Event, Kind, State
 from router.sip.uri import host_port
 from router.sip.values import NameAddr
 
@@ -51,11 +42,6 @@ __all__ = [
     "TransactionLimits",
     "Transactions",
 ]
-
-Outcome = list[Send | CloseStream | TransactionEvent]
-
-# RFC 3261 17.1.1.3 and 9.1: what ACK and CANCEL take over from the INVITE as it stands
-_TAKEN = frozenset({"From", "Call-ID", "Route"})
 
 
 class Transactions:
@@ -78,13 +64,7 @@ class Transactions:
         self._limits = limits
         self._branch = branch
         self._sent_by = sent_by
-        self._t2 = t2
-        self._unreliable_s, self._reliable_s = _durations(t1, t4)
-        self._open: dict[str, Transaction] = {}
-        self._merges: dict[str, str] = {}  # RFC 3261 8.2.2.2 -> id of the transaction
-        # by stream number, or by flow where there is none: what fails with it
-        self._paths: dict[int | Flow, dict[str, None]] = {}
-        self._timers = TimerHeap()
+        self._machine = Machine(t1, t2, t4)
 
     # --- the network ---------------------------------------------------------------------
 
@@ -94,8 +74,7 @@ class Transactions:
             return self._receive_response(message, flow, now)
         method = message.method
         key = stateless.server_key(message, "INVITE" if method in ("ACK", "CANCEL") else method)
-        tx = self._open.get(key)
-        mark_received(message, flow.host, flow.port)
+        tx = self._machine.open.get(key)
         if method == "ACK":
             return self._receive_ack(message, flow, now, tx)
         if method == "CANCEL":
@@ -103,8 +82,8 @@ class Transactions:
         out: Outcome = []
         if tx is not None:
             if flow.connection > 0 and tx.flow != flow:
-                self._move(tx, flow)  # retransmitted on a new stream: the old one is dead
-            self._step(tx, "request", now, out)
+                self._machine.move(tx, flow)  # retransmitted on a new stream: the old one is dead
+            self._machine.step(tx, "request", now, out)
             return out
         refusal = self._refusal(message, flow, key)
         if refusal is not None:
@@ -119,45 +98,45 @@ class Transactions:
         A response by UDP counts as lost: the peer's retransmission asks for it again.
         """
         out: Outcome = []
-        for id in list(self._paths.get(_path(flow), ())):
-            tx = self._open.get(id)
-            if tx is None or tx.flow != flow:
+        for id in list(self._machine.paths.get(path_of(flow), ())):
+            tx = self._machine.open.get(id)
+            if tx is None:
                 continue
             if tx.kind in ("client", "invite-client"):
-                self._step(tx, "transport error", now, out)
+                self._machine.step(tx, "transport error", now, out)
             elif flow.connection > 0:
-                self._leave_stream(tx)
+                self._machine.leave_stream(tx)
                 if tx.data:
                     out.append(Send(tx.flow, tx.data))
             elif flow.connection < 0:
-                self._step(tx, "transport error", now, out)
+                self._machine.step(tx, "transport error", now, out)
         return out
 
     def stream_closed(self, connection: int, now: float) -> Outcome:
         """A stream is gone: its client transactions fail, its server transactions will answer
         over a new stream to the sent-by port (RFC 3261 18.2.2)."""
         out: Outcome = []
-        for id in list(self._paths.get(connection, ())):
-            tx = self._open.get(id)
+        for id in list(self._machine.paths.get(connection, ())):
+            tx = self._machine.open.get(id)
             if tx is None:
                 continue
             if tx.kind in ("client", "invite-client"):
-                self._step(tx, "transport error", now, out)
+                self._machine.step(tx, "transport error", now, out)
             else:
-                self._leave_stream(tx)
+                self._machine.leave_stream(tx)
         return out
 
     def tick(self, now: float) -> Outcome:
         """Run every timer due at ``now``."""
         out: Outcome = []
-        while (due := self._timers.pop_due(now)) is not None:
-            self._step(due[0], due[1], now, out)
+        while (due := self._machine.timers.pop_due(now)) is not None:
+            self._machine.step(due[0], due[1], now, out)
         return out
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` is wanted next, or None."""
-        return self._timers.next_deadline()
+        return self._machine.timers.next_deadline()
 
     # --- the transaction user --------------------------------------------------------------
 
@@ -172,7 +151,7 @@ class Transactions:
             raise MisuseError(f"{request.method} is no request of its own")
         branch = self._put_via(request, flow)
         out: Outcome = []
-        return self._open_client(request, branch, flow, now, out).id, out
+        return self._machine.open_client(request, branch, flow, now, out).id, out
 
     def respond(self, tx: str, response: Response, now: float) -> Outcome:
         """Answer the request of a server transaction.
@@ -181,9 +160,9 @@ class Transactions:
         while timer L runs. A second final of another kind is dropped (RFC 3261 17.2.1).
         """
         out: Outcome = []
-        found = self._open.get(tx)
+        found = self._machine.open.get(tx)
         if found is not None:
-            self._step(found, _class(response.status), now, out, response)
+            self._machine.step(found, _class(response.status), now, out, response)
         return out
 
     def cancel(self, tx: str, now: float) -> Outcome:
@@ -191,9 +170,9 @@ class Transactions:
         response: no effect. What follows is Responded (487, or the 200 that crossed) or
         TimedOut, 64*T1 after the CANCEL at the latest."""
         out: Outcome = []
-        found = self._open.get(tx)
+        found = self._machine.open.get(tx)
         if found is not None:
-            self._step(found, "cancel", now, out)
+            self._machine.step(found, "cancel", now, out)
         return out
 
     def send_ack(self, request: Request, flow: Flow) -> list[Send | CloseStream]:
@@ -206,12 +185,16 @@ class Transactions:
 
     def state(self, tx: str) -> State:
         """Where a transaction stands; "terminated" when it is gone."""
-        found = self._open.get(tx)
+        found = self._machine.open.get(tx)
         return "terminated" if found is None else found.state
+
+    def __len__(self) -> int:
+        """Open transactions of all kinds."""
+        return len(self._machine.open)
 
     def figures(self) -> dict[str, int]:
         """Open transactions by kind and state: ``{"invite-server completed": 3, ...}``."""
-        return dict(Counter(f"{tx.kind} {tx.state}" for tx in self._open.values()))
+        return dict(Counter(f"{tx.kind} {tx.state}" for tx in self._machine.open.values()))
 
     # --- matching (RFC 3261 17.1.3, 17.2.3) --------------------------------------------------
 
@@ -219,15 +202,16 @@ class Transactions:
         """A response without a transaction, or not for us alone, is dropped (RFC 6026 7.2,
         RFC 3261 8.1.3.3)."""
         out: Outcome = []
-        tx = self._open.get(f"c|{response.via.branch}|{response.cseq.method}")
+        tx = self._machine.open.get(f"c|{response.via.branch}|{response.cseq.method}")
         if tx is None:
             return out
         values = response.headers.get_all("Via")
         if len(values) > 1 or ("," in values[0] and len(response.vias) > 1):
             return out
         if flow.connection > 0 and tx.flow.connection < 0:
-            self._move(tx, flow)  # the stream that was opened for it: ACK and CANCEL go there
-        self._step(tx, _class(response.status), now, out, response, flow)
+            # the stream that was opened for it: ACK and CANCEL go there
+            self._machine.move(tx, flow)
+        self._machine.step(tx, _class(response.status), now, out, response, flow)
         return out
 
     def _receive_ack(
@@ -237,7 +221,7 @@ class Transactions:
         if tx is None or (tx.rfc2543 and _tag(tx.answer_to) != request.to.tag):
             out.append(Acked(request, flow))
         else:
-            self._step(tx, "ACK", now, out, request, flow)
+            self._machine.step(tx, "ACK", now, out, request, flow)
         return out
 
     def _receive_cancel(
@@ -250,7 +234,7 @@ class Transactions:
             out += stateless.answer(request, flow, 481)
         else:
             out += stateless.answer(request, flow, 200, to_tag=_tag(tx.answer_to))
-            self._step(tx, "CANCEL", now, out, request, flow)
+            self._machine.step(tx, "CANCEL", now, out, request, flow)
         return out
 
     def _refusal(self, request: Request, flow: Flow, key: str) -> Outcome | None:
@@ -261,10 +245,10 @@ class Transactions:
         """
         outside = request.to.tag is None
         limit = self._limits.transactions_max
-        if len(self._open) >= (limit if outside else limit + limit // 10):
+        if len(self._machine.open) >= (limit if outside else limit + limit // 10):
             retry_after = ("Retry-After", str(self._limits.retry_after_s))
             return [*stateless.answer(request, flow, 503, headers=(retry_after,))]
-        if outside and self._merges.get(_merge_key(request), key) != key:
+        if outside and self._machine.merges.get(_merge_key(request), key) != key:
             return [*stateless.answer(request, flow, 482)]  # RFC 3261 8.2.2.2
         return None
 
@@ -273,6 +257,7 @@ class Transactions:
     def _open_server(
         self, request: Request, flow: Flow, key: str, now: float, out: Outcome
     ) -> None:
+        mark_received(request, flow.host, flow.port)
         via = request.via
         kind: Kind = "invite-server" if request.method == "INVITE" else "server"
         tx = Transaction(
@@ -286,29 +271,11 @@ class Transactions:
         )
         if request.to.tag is None:
             tx.merge_key = _merge_key(request)
-            self._merges[tx.merge_key] = key
-        self._enter(tx)
+            self._machine.merges[tx.merge_key] = key
+        self._machine.enter(tx)
         if kind == "invite-server":
-            self._step(tx, "1xx", now, out, response_to(request, 100))
+            self._machine.step(tx, "1xx", now, out, response_to(request, 100))
         out.append(Requested(key, request, flow))
-
-    def _open_client(
-        self, request: Request, branch: str, flow: Flow, now: float, out: Outcome
-    ) -> Transaction:
-        kind: Kind = "invite-client" if request.method == "INVITE" else "client"
-        tx = Transaction(
-            id=f"c|{branch}|{request.method}",
-            kind=kind,
-            state=INITIAL_STATES[kind],
-            method=request.method,
-            flow=flow,
-            data=request.encode(),
-            request=request if kind == "invite-client" else None,
-        )
-        self._enter(tx)
-        out.append(Send(flow, tx.data))
-        self._start(tx, INITIAL_TIMERS[kind], now, out)
-        return tx
 
     def _put_via(self, request: Request, flow: Flow) -> str:
         branch = stateless.COOKIE + self._branch()
@@ -318,152 +285,9 @@ class Transactions:
         request.headers.prepend("Via", via)
         return branch
 
-    def _enter(self, tx: Transaction) -> None:
-        self._open[tx.id] = tx
-        self._paths.setdefault(_path(tx.flow), {})[tx.id] = None
-
-    def _leave(self, tx: Transaction) -> None:
-        TimerHeap.stop(tx)
-        del self._open[tx.id]
-        self._leave_path(tx)
-        if tx.merge_key and self._merges.get(tx.merge_key) == tx.id:
-            del self._merges[tx.merge_key]
-
-    def _leave_path(self, tx: Transaction) -> None:
-        path = _path(tx.flow)
-        others = self._paths[path]
-        del others[tx.id]
-        if not others:
-            del self._paths[path]
-
-    def _move(self, tx: Transaction, flow: Flow) -> None:
-        self._leave_path(tx)
-        tx.flow = flow
-        self._paths.setdefault(_path(flow), {})[tx.id] = None
-
-    def _leave_stream(self, tx: Transaction) -> None:
-        flow = tx.flow
-        self._move(tx, Flow(flow.transport, flow.host, tx.reply_port, -1, flow.listener))
-
-    # --- the state machine -------------------------------------------------------------------
-
-    def _step(
-        self,
-        tx: Transaction,
-        event: Event,
-        now: float,
-        out: Outcome,
-        message: Request | Response | None = None,
-        flow: Flow | None = None,
-    ) -> None:
-        """One transition: the row's state, actions, timers. Without a row: nothing."""
-        row = TABLES[tx.kind].get((tx.state, event))
-        if row is None:
-            return
-        tx.state = row.to
-        for action in row.do:
-            self._do(action, tx, now, out, message, flow or tx.flow)
-        if row.to == "terminated":
-            self._leave(tx)
-        elif row.timers is not None:
-            self._start(tx, row.timers, now, out)
-
-    def _do(
-        self,
-        action: Action,
-        tx: Transaction,
-        now: float,
-        out: Outcome,
-        message: Request | Response | None,
-        flow: Flow,
-    ) -> None:
-        if action == "tell":
-            if isinstance(message, Request):
-                out.append(Acked(message, flow))
-            elif message is not None and tx.method != "CANCEL":
-                out.append(Responded(tx.id, message, flow))
-        elif action == "send":
-            assert isinstance(message, Response)
-            tx.data = message.encode()
-            if tx.kind == "invite-server" and message.status > 100:
-                tx.answer_to = message.headers.first("To") or ""
-            out.append(Send(tx.flow, tx.data))
-        elif action == "resend":
-            out.append(Send(tx.flow, tx.data))
-        elif action == "back off":
-            self._back_off(tx, now)
-        elif action == "ack":
-            assert isinstance(message, Response)
-            if tx.request is not None:
-                tx.ack = _ack_of(tx.request, message).encode()
-                tx.request = None
-            out.append(Send(tx.flow, tx.ack))
-        elif action == "cancel":
-            assert tx.request is not None
-            branch = tx.id.split("|")[1]
-            self._open_client(_cancel_of(tx.request), branch, tx.flow, now, out)
-        elif action == "cancelled":
-            assert isinstance(message, Request)
-            out.append(CancelAsked(tx.id, message, flow))
-        elif tx.method != "CANCEL":
-            out.append(TimedOut(tx.id) if action == "timed out" else Failed(tx.id))
-
-    def _start(
-        self, tx: Transaction, events: tuple[TimerEvent, ...], now: float, out: Outcome
-    ) -> None:
-        """Stop the timers of ``tx`` and start these instead."""
-        tx.resend_at = tx.ends_at = NEVER
-        reliable = tx.flow.transport != "udp"
-        durations = self._reliable_s if reliable else self._unreliable_s
-        for event in events:
-            duration = durations[event]
-            if event in RETRANSMISSION:
-                if not reliable:
-                    self._timers.start(tx, event, now + duration, duration)
-            elif duration:
-                self._timers.start(tx, event, now + duration)
-            else:
-                self._step(tx, event, now, out)
-
-    def _back_off(self, tx: Transaction, now: float) -> None:
-        """RFC 3261 17.1.1.2 (A doubles), 17.1.2.2 and 17.2.1 (E and G double up to T2; E runs
-        every T2 once a provisional came)."""
-        event, interval = tx.resend_event, 2 * tx.resend_interval
-        if event != "timer A":
-            interval = self._t2 if tx.state == "proceeding" else min(interval, self._t2)
-        self._timers.start(tx, event, now + interval, interval)
-
-
-def _durations(t1: float, t4: float) -> tuple[dict[TimerEvent, float], dict[TimerEvent, float]]:
-    """Seconds of each timer over UDP and over a reliable transport (RFC 3261 table 4).
-
-    D is at least 32 s: 64*T1 with the usual T1. L and M are 64*T1 everywhere (RFC 6026 8.11).
-    """
-    unreliable: dict[TimerEvent, float] = {
-        "timer A": t1,
-        "timer B": 64 * t1,
-        "timer D": 64 * t1,
-        "timer E": t1,
-        "timer F": 64 * t1,
-        "timer G": t1,
-        "timer H": 64 * t1,
-        "timer I": t4,
-        "timer J": 64 * t1,
-        "timer K": t4,
-        "timer L": 64 * t1,
-        "timer M": 64 * t1,
-        "timer cancel": 64 * t1,
-    }
-    zero: dict[TimerEvent, float] = {"timer D": 0, "timer I": 0, "timer J": 0, "timer K": 0}
-    return unreliable, unreliable | zero
-
 
 def _class(status: int) -> Event:
     return "1xx" if status < 200 else "2xx" if status < 300 else "3xx-6xx"
-
-
-def _path(flow: Flow) -> int | Flow:
-    return flow.connection if flow.connection > 0 else flow
 
 
 def _tag(to: str) -> str | None:
@@ -472,23 +296,3 @@ def _tag(to: str) -> str | None:
 
 def _merge_key(request: Request) -> str:
     return f"{request.call_id}|{request.headers.get('CSeq')}|{request.from_.tag}"
-
-
-def _ack_of(invite: Request, response: Response) -> Request:
-    """The ACK of a refusal (RFC 3261 17.1.1.3): To is the response's."""
-    return _of_invite(invite, "ACK", response.headers.get("To") or "")
-
-
-def _cancel_of(invite: Request) -> Request:
-    """The CANCEL of an INVITE (RFC 3261 9.1): no Require, no Proxy-Require."""
-    return _of_invite(invite, "CANCEL", invite.headers.get("To") or "")
-
-
-def _of_invite(invite: Request, method: str, to: str) -> Request:
-    via = invite.headers.get("Via") or ""
-    headers = Headers([("Via", via), ("Max-Forwards", "70"), ("To", to)])
-    for name, value in invite.headers:
-        if name in _TAKEN:
-            headers.add(name, value)
-    headers.add("CSeq", f"{invite.cseq.number} {method}")
-    return Request(method, invite.uri, headers)
