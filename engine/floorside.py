@@ -42,8 +42,10 @@ class FloorSide:
         self._turns = turns
         self._timers = timers
         self._phones_of = phones_of
+        self.takes_back: Callable[[str, str], bool] = lambda call, reason: False
         self._care = {queue.name: care_of(queue) for queue in settings.queues}
         self._offered: dict[int, str] = {}
+        self._busy_in: dict[str, str] = {}  # agent: the call outside any queue
         register(
             turns.inner,
             {
@@ -99,14 +101,18 @@ class FloorSide:
 
     def _done(self, call: Call, effect: do.AgentDone) -> None:
         now = self._turns.clock.now()
-        if effect.lost:
+        if self._busy_in.get(effect.agent) == call.id:
+            del self._busy_in[effect.agent]
+            self._obey(self.floor.free(effect.agent, now))
+        elif effect.lost:
             self._obey(self.floor.lost(effect.agent, now, "phone lost"))
         else:
             self._obey(self.floor.finished(effect.agent, now))
 
     def _busy(self, call: Call, effect: do.AgentBusy) -> None:
+        self._busy_in[effect.agent] = call.id
         now = self._turns.clock.now()
-        self._obey(self.floor.busy(effect.agent, now, effect.reason, call=call.id))
+        self._obey(self.floor.busy(effect.agent, now, effect.reason))
 
     # --- people, phones and the clock -------------------------------------------------------------
 
@@ -116,6 +122,23 @@ class FloorSide:
 
     def _tick(self) -> None:
         self.change(self.floor.tick)
+
+    def after_recovery(self) -> None:
+        """Calls of an earlier engine leave the floor; its agents' talks are over; phones must
+        register again before they are rung."""
+
+        def settle(now: float) -> list[offers.Effect]:
+            effects: list[offers.Effect] = []
+            for waiting in self.floor.waiting():
+                effects += self.floor.leave(waiting.call, now, "removed")
+            for view in self.floor.agents():
+                if view.presence == "talking":
+                    effects += self.floor.finished(view.agent, now)
+                effects += self.floor.free(view.agent, now)
+                effects += self.floor.set_reachable(view.agent, False, now)
+            return effects + self.floor.tick(now)
+
+        self.change(settle)
 
     def position(self, call: str) -> int:
         return self.floor.position(call)
@@ -143,7 +166,8 @@ class FloorSide:
                     if stale is not None:
                         self._turns.feed(stale, on.OfferStale(agent, fence))
                 case offers.Overflow(call, _, to):
-                    self._turns.feed(call, on.Overflowed(to))
+                    back = self.takes_back(call, "overflow")
+                    self._turns.feed(call, on.Overflowed("flow" if back else to))
         due = self.floor.next_deadline
         if due is not None:
             self._timers.set("floor", due, self._tick)

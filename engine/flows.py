@@ -157,5 +157,3 @@ class Flows:
                 self._turns.together(lambda: self._take(call, answer))
 
         self._tasks.start(looking())
-
-

@@ -206,7 +206,9 @@ class Legs:
             return
         io.media_closed = True
         if io.port:
-            self._workers.ask(io.worker, media.Close(io.id), lambda answer: self._closed(io, answer))
+            self._workers.ask(
+                io.worker, media.Close(io.id), lambda answer: self._closed(io, answer)
+            )
 
     def _closed(self, io: LegIo, answer: media.Answer) -> None:
         call = self._turns.calls.get(io.call)

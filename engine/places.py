@@ -63,7 +63,11 @@ class Directions:
     """From words (an extension, a queue's name, a number) to where they lead."""
 
     def __init__(
-        self, settings: Settings, phone: Phone, trunk_passwords: dict[str, str], addresses: Addresses
+        self,
+        settings: Settings,
+        phone: Phone,
+        trunk_passwords: dict[str, str],
+        addresses: Addresses,
     ) -> None:
         self._phone = phone
         self._passwords = trunk_passwords

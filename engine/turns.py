@@ -18,7 +18,7 @@ from engine.journal import Journal
 from queues import events as floor_facts
 from router import effects as do
 from router import events as facts
-from router.call import Call
+from router.call import Call, end
 from router.call_table import step
 from router.inputs import Input
 
@@ -55,6 +55,7 @@ class Turns:
         self._inputs: deque[tuple[str, Input]] = deque()
         self._outbound: list[tuple[Call, do.Effect]] = []
         self._held: dict[str, deque[tuple[int, Call, do.Effect]]] = {}
+        self._forget: list[tuple[str, Callable[[str], None]]] = []
         self._bound_to = 0
         self._running = False
 
@@ -98,11 +99,25 @@ class Turns:
                 if call is None:
                     log.debug("input for a call that is gone: %s", type(happened).__name__)
                     continue
-                for effect in step(call, happened, self.clock.now()):
-                    self._take(call, effect)
+                self._step(call, happened)
             if not self._outbound:
-                return
+                break
             self._release()
+        for call_id, forget in self._forget[:]:
+            if call_id not in self._held:
+                self._forget.remove((call_id, forget))
+                forget(call_id)
+
+    def _step(self, call: Call, happened: Input) -> None:
+        """One call's mistake of ours ends that call (outcome failed), never the others'."""
+        try:
+            for effect in step(call, happened, self.clock.now()):
+                self._take(call, effect)
+        except Exception:
+            log.exception("call %s: %s in %s", call.id, type(happened).__name__, call.phase)
+            if call.phase != "ended":
+                for effect in end(call, self.clock.now(), "failed", "internal error", 500):
+                    self._take(call, effect)
 
     def _take(self, call: Call, effect: do.Effect) -> None:
         kind = type(effect)
@@ -139,6 +154,10 @@ class Turns:
                 self.outer[type(effect)](call, effect)
             if held is not None and not held:
                 self._held.pop(call_id, None)
+
+    def forget_later(self, call: str, forget: Callable[[str], None]) -> None:
+        """Run ``forget(call)`` once the call's last outer effects are performed."""
+        self._forget.append((call, forget))
 
     @property
     def waiting_for_disk(self) -> int:

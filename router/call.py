@@ -180,6 +180,9 @@ def end(
     attempt = call.attempt
     if attempt is not None and attempt.destination.kind == "agent":
         out.append(do.AgentDone(attempt.destination.name))
+    dialler = call.legs.get(call.caller_leg)
+    if call.internal and dialler is not None and call.destination.kind != "message":
+        out.append(do.AgentDone(dialler.agent))
     call.other_leg = ""
     call.offer = None
     call.attempt = None

@@ -59,8 +59,9 @@ def arrive(call: Call, happened: on.Arrive, now: float) -> list[do.Effect]:
     if happened.destination.kind == "nowhere":
         call.marks.refused = now
         return [*out, *end(call, now, "refused", "no such number", 404)]
-    if happened.internal:
+    if happened.internal and happened.destination.kind != "message":
         call.attempt = Attempt(happened.destination, happened.targets)
+        out.append(do.AgentBusy(happened.agent, "own call"))
     call.phase = "arriving"
     return [*out, do.PickUp(leg.id)]
 

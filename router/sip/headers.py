@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from router.sip.errors import ParseError
 
@@ -47,6 +47,7 @@ _COMPACT = {
 _BY_LOWER = {name.lower(): name for name in _NAMES} | _COMPACT
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _SPELLINGS_MAX = 1024
+_BLANKS = " \t"
 
 
 class _Canonical(dict[str, str]):
@@ -85,44 +86,70 @@ class Headers:
     dropped whenever the list changes, so that a cached value is never stale.
     """
 
-    __slots__ = ("_first", "_items", "parsed")
+    __slots__ = ("_index", "_items", "_parts", "parsed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: list[tuple[str, str]] = [(CANONICAL[n], v) for n, v in items]
-        self._first: dict[str, str] | None = None
+        self._items: list[tuple[str, str]] | None = [(CANONICAL[n], v) for n, v in items]
+        self._parts: list[tuple[str, str, str]] = []
+        self._index: dict[str, str] | None = None
         self.parsed: dict[str, Any] = {}
 
     @classmethod
-    def of_canonical(cls, items: list[tuple[str, str]]) -> Headers:
-        """Take over a list whose names are canonical already (the parser's way in)."""
+    def of_parts(cls, parts: list[tuple[str, str, str]]) -> Headers:
+        """Take over header lines as ``(name, ":", value)``, white space still around.
+
+        The parser's way in: only the index is made now, the list when it is needed.
+        ParseError for a malformed name or a line without a colon.
+        """
         self = cls.__new__(cls)
-        self._items = items
-        self._first = None
+        self._items = None
+        self._parts = parts
+        self._index = {
+            CANONICAL[name]: value.strip(_BLANKS) if colon else _no_colon()
+            for name, colon, value in reversed(parts)
+        }
         self.parsed = {}
         return self
 
+    @classmethod
+    def of_canonical(cls, items: list[tuple[str, str]]) -> Headers:
+        """Take over a list whose names are canonical and whose values are stripped already."""
+        self = cls.__new__(cls)
+        self._items = items
+        self._parts = []
+        self._index = None
+        self.parsed = {}
+        return self
+
+    def _list(self) -> list[tuple[str, str]]:
+        items = self._items
+        if items is None:
+            items = self._items = [(CANONICAL[n], v.strip(_BLANKS)) for n, _, v in self._parts]
+            self._parts = []
+        return items
+
     def _changed(self) -> None:
-        self._first = None
+        self._index = None
         if self.parsed:
             self.parsed = {}
 
     def index(self) -> dict[str, str]:
         """The first value of each name, by canonical name; not to be changed."""
-        index = self._first
+        index = self._index
         if index is None:
-            index = self._first = dict(reversed(self._items))
+            index = self._index = dict(reversed(self._list()))
         return index
 
     def first(self, canonical: str) -> str | None:
         """The first value under a name that is canonical already."""
-        index = self._first
+        index = self._index
         if index is None:
             index = self.index()
         return index.get(canonical)
 
     def repeats(self) -> bool:
         """Some name stands more than once."""
-        return len(self.index()) != len(self._items)
+        return len(self.index()) != len(self)
 
     def get(self, name: str) -> str | None:
         """The first value, or None."""
@@ -131,11 +158,16 @@ class Headers:
     def get_all(self, name: str) -> list[str]:
         """Every value (header line) in order."""
         name = CANONICAL[name]
-        return [v for n, v in self._items if n == name]
+        first = self.index().get(name)
+        if first is None:
+            return []
+        if not self.repeats():
+            return [first]
+        return [v for n, v in self._list() if n == name]
 
     def add(self, name: str, value: str) -> None:
         """Append a header field at the end."""
-        self._items.append((CANONICAL[name], value))
+        self._list().append((CANONICAL[name], value))
         self._changed()
 
     def set(self, name: str, value: str) -> None:
@@ -143,7 +175,7 @@ class Headers:
         name = CANONICAL[name]
         items: list[tuple[str, str]] = []
         placed = False
-        for item in self._items:
+        for item in self._list():
             if item[0] != name:
                 items.append(item)
             elif not placed:
@@ -156,15 +188,16 @@ class Headers:
 
     def prepend(self, name: str, value: str) -> None:
         """Put a header field before all others (a Via, a Route)."""
-        self._items.insert(0, (CANONICAL[name], value))
+        self._list().insert(0, (CANONICAL[name], value))
         self._changed()
 
     def replace_first(self, name: str, value: str) -> None:
         """Replace the first header field of this name, the others stay; KeyError without one."""
         name = CANONICAL[name]
-        for index, item in enumerate(self._items):
+        items = self._list()
+        for position, item in enumerate(items):
             if item[0] == name:
-                self._items[index] = (name, value)
+                items[position] = (name, value)
                 break
         else:
             raise KeyError(name)
@@ -173,27 +206,31 @@ class Headers:
     def remove(self, name: str) -> None:
         """Remove every header field of this name; none is fine."""
         name = CANONICAL[name]
-        self._items = [item for item in self._items if item[0] != name]
+        self._items = [item for item in self._list() if item[0] != name]
         self._changed()
 
     def copy(self) -> Headers:
-        return Headers.of_canonical(list(self._items))
+        return Headers.of_canonical(list(self._list()))
 
     def __contains__(self, name: str) -> bool:
         return self.first(CANONICAL[name]) is not None
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._items)
+        return iter(self._list())
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._parts) if self._items is None else len(self._items)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
             return NotImplemented
-        return self._items == other._items
+        return self._list() == other._list()
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Headers({self._items!r})"
+        return f"Headers({self._list()!r})"
+
+
+def _no_colon() -> NoReturn:
+    raise ParseError("Malformed header line")

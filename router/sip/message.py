@@ -105,8 +105,7 @@ class Message:
         if value is None or (value == "*" and self.star):
             contacts = []
         else:
-            headers = self.headers
-            contacts = parse_addresses(headers.get_all("Contact") if headers.repeats() else [value])
+            contacts = parse_addresses(self.headers.get_all("Contact"))
         parsed["contacts"] = contacts
         return contacts
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NoReturn
 
 from router.sip.errors import ParseError
 from router.sip.headers import CANONICAL, Headers
 from router.sip.lexical import TOKEN, digits, split
 from router.sip.message import Request, Response
 from router.sip.reasons import REASONS
+from router.sip.uri import Uri
 from router.sip.values import CSeq, NameAddr, Via
 
 _FOLD = re.compile(r"\r\n[ \t]+")
@@ -79,10 +79,10 @@ def parse_message(data: bytes, limits: ParseLimits = DEFAULT_LIMITS) -> Request 
     problem: ParseError | None = None
     try:
         try:
-            headers = Headers.of_canonical(_read_fields(text, limits))
+            headers = _read_fields(text, limits)
         except ParseError:
             # a folded line is no header line: unfold (7.3.1), then look again
-            headers = Headers.of_canonical(_read_fields(_FOLD.sub(" ", text), limits))
+            headers = _read_fields(_FOLD.sub(" ", text), limits)
     except ParseError as error:
         problem = error
         headers = _read_what_is_readable(text, limits)
@@ -107,22 +107,15 @@ def parse_message(data: bytes, limits: ParseLimits = DEFAULT_LIMITS) -> Request 
     return request
 
 
-def _read_fields(text: str, limits: ParseLimits) -> list[tuple[str, str]]:
-    """Header lines to (canonical name, value); ParseError for the first broken one."""
+def _read_fields(text: str, limits: ParseLimits) -> Headers:
+    """The header lines; ParseError when one of them is broken (or folded)."""
     lines = text.split("\r\n")
     if len(lines) > limits.headers_max:
         raise ParseError("Too many headers", 413)
     breaks = len(lines) - 1
     if text.count("\n") != breaks or text.count("\r") != breaks:
         raise ParseError("Line break other than CRLF")
-    return [
-        (CANONICAL[name], value.strip(_BLANKS)) if colon else _no_colon()
-        for name, colon, value in [line.partition(":") for line in lines]
-    ]
-
-
-def _no_colon() -> NoReturn:
-    raise ParseError("Malformed header line")
+    return Headers.of_parts([line.partition(":") for line in lines])
 
 
 def _read_what_is_readable(text: str, limits: ParseLimits) -> Headers:
@@ -215,4 +208,5 @@ def _check_request(request: Request) -> None:
         digits(hops, "Max-Forwards", 255)
     if request.headers.parsed["cseq"].method != request.method:
         raise ParseError("CSeq method does not match")
-    _ = request.target
+    if not Uri.is_plain(request.uri):
+        _ = request.target

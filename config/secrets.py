@@ -1,0 +1,109 @@
+"""Secrets: from the environment or files that the configuration names, else made once.
+
+What nobody named is generated at the first start and kept in ``<data_dir>/secrets.json``,
+readable by the owner only. Nothing here is ever logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import string
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config.errors import ConfigError
+from config.settings import Settings
+
+ALPHABET = string.ascii_letters + string.digits
+FILE = "secrets.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """``phones``: SIP password by extension; ``trunks``: by trunk name."""
+
+    nonce_secret: bytes = field(repr=False)
+    admin_token: str = field(repr=False)
+    phones: dict[str, str] = field(repr=False)
+    trunks: dict[str, str] = field(repr=False)
+
+    def ha1s(self, settings: Settings) -> dict[str, dict[str, str]]:
+        """H(user:realm:password) by digest user, then by algorithm (RFC 7616 3.4.2)."""
+        realm = settings.sip.domain
+        users = dict(self.phones)
+        for trunk in settings.trunks:
+            if trunk.username and trunk.name in self.trunks:
+                users[trunk.username] = self.trunks[trunk.name]
+        found = {}
+        for user, password in users.items():
+            text = f"{user}:{realm}:{password}".encode()
+            found[user] = {
+                "MD5": hashlib.md5(text, usedforsecurity=False).hexdigest(),
+                "SHA-256": hashlib.sha256(text).hexdigest(),
+            }
+        return found
+
+
+def load_secrets(settings: Settings) -> Secrets:
+    """Read, and make what is missing. Raises ConfigError where a named source is empty."""
+    path = settings.data_dir / FILE
+    kept: dict[str, dict[str, str]] = {}
+    if path.exists():
+        kept = json.loads(path.read_text())
+    own = kept.setdefault("own", {})
+    before = json.dumps(kept, sort_keys=True)
+    own.setdefault("nonce_secret", secrets.token_hex(32))
+    own.setdefault("admin_token", secrets.token_urlsafe(24))
+    generated = kept.setdefault("phones", {})
+    phones = {}
+    for agent in settings.agents:
+        named = _named(agent.password_env, agent.password_file, f"agents.{agent.id}")
+        if named is None:
+            named = generated.setdefault(agent.extension, _password())
+        phones[agent.extension] = named
+    trunks = {}
+    for trunk in settings.trunks:
+        named = _named(trunk.password_env, trunk.password_file, f"trunks.{trunk.name}")
+        if named is not None:
+            trunks[trunk.name] = named
+    if json.dumps(kept, sort_keys=True) != before:
+        _write(path, kept)
+    return Secrets(bytes.fromhex(own["nonce_secret"]), own["admin_token"], phones, trunks)
+
+
+def _password() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(20))
+
+
+def _named(variable: str | None, file: Path | None, where: str) -> str | None:
+    if variable is not None:
+        value = os.environ.get(variable, "")
+        if not value:
+            raise ConfigError(
+                "environment", 0, f"{where}.password_env", f"set {variable}, it is empty"
+            )
+        return value
+    if file is None:
+        return None
+    try:
+        value = file.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            str(file), 0, f"{where}.password_file", f"cannot be read ({error.strerror})"
+        ) from error
+    if not value:
+        raise ConfigError(str(file), 0, f"{where}.password_file", "is empty; one line is needed")
+    return value
+
+
+def _write(path: Path, kept: dict[str, dict[str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".new")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(kept, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

@@ -1,0 +1,271 @@
+"""The engine of one node: all cores and shells joined, and what the API may ask of it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from config.secrets import Secrets
+from config.settings import Settings
+from engine import recovery
+from engine.arrivals import Arrivals
+from engine.callers import Callers
+from engine.clock import Clock
+from engine.events import Wiring
+from engine.files import RecordingsReader
+from engine.floorside import FloorSide
+from engine.flows import Flows
+from engine.journal import Entry, Journal
+from engine.legs import Legs
+from engine.liveness import Liveness
+from engine.phone import Phone
+from engine.places import Addresses, Directions
+from engine.prompter import Prompter
+from engine.registry import Registry
+from engine.timers import Timers
+from engine.turns import Turns, register
+from engine.workers import Workers
+from ivr.loader import FlowSet
+from ivr.lookup import LookupClient
+from ivr.prompts import PromptStore
+from queues.statistics import Statistics
+from recordings.client import Finisher
+from router import effects as do
+from router import inputs as on
+from router.call import Call
+from router.events import CallArrived, CallEnded, EngineStarted
+from router.sip.directory import SettingsDirectory
+from router.sip.endpoint import Endpoint
+from router.sip.transport import SipTransport
+from tickets.reader import RecordsReader
+from tickets.store import TicketStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What main brings: opened, migrated and loaded."""
+
+    settings: Settings
+    secrets: Secrets
+    journal: Journal
+    database: AsyncEngine
+    flows: FlowSet
+    prompts: PromptStore
+    finisher: Finisher
+    reader: RecordsReader
+    listeners: list[socket.socket]
+    workers: dict[str, Path]
+    version: str
+    notes: list[str] = field(default_factory=list)
+
+
+class Engine:
+    """Composes the shells; owns the clock, the turns and the calls of this node."""
+
+    def __init__(self, parts: Parts, timers: Timers, clock: Clock) -> None:
+        settings = parts.settings
+        self.settings = settings
+        self.version = parts.version
+        self.clock = clock
+        self.timers = timers
+        self.journal = parts.journal
+        self.records = TicketStore(parts.database)
+        self.database = parts.database
+        self.callers = Callers()
+        self.statistics = Statistics()
+        self.liveness = Liveness(timers, clock)
+        self.started_at = clock.now()
+        self.ready_since = 0.0
+        self._parts = parts
+        self.recordings_dir = settings.recordings.dir or settings.data_dir / "recordings"
+        self.recordings_dir.mkdir(parents=True, exist_ok=True)
+        self.turns = Turns(clock, parts.journal)
+        self._make_sip(parts)
+        self.workers = Workers(
+            parts.journal, clock, timers, self._reported, str(parts.prompts.music())
+        )
+        self.directions = Directions(settings, self.phone, parts.secrets.trunks, self.addresses)
+        self.legs = Legs(
+            self.turns, self.phone, self.workers, self.directions, settings.media.timeout_s
+        )
+        self.floor = FloorSide(self.turns, timers, settings, self.directions.phones_of)
+        self.flows = Flows(
+            self.turns,
+            timers,
+            parts.flows,
+            LookupClient(),
+            self.directions.resolve,
+            self.callers.earlier,
+        )
+        self.floor.takes_back = self.flows.takes_back
+        self.prompter = Prompter(self.turns, self.legs, self.workers, self.floor, parts.prompts)
+        self.arrivals = Arrivals(self, settings, str(self.recordings_dir))
+        self.wiring = Wiring(self)
+        register(self.turns.inner, {do.SetTimer: self._set_timer, do.ClearTimer: self._clear_timer})
+        self.turns.on_finished = self._finished
+
+    def _make_sip(self, parts: Parts) -> None:
+        listeners = [
+            (
+                "udp" if sock.type == socket.SOCK_DGRAM else "tcp",
+                str(sock.getsockname()[0]),
+                int(sock.getsockname()[1]),
+            )
+            for sock in parts.listeners
+        ]
+        self.addresses = Addresses(parts.settings, listeners)
+        directory = SettingsDirectory(parts.settings, parts.secrets.ha1s(parts.settings))
+        endpoint = Endpoint(
+            parts.settings.sip,
+            directory,
+            token=lambda: secrets.token_hex(8),
+            nonce_secret=parts.secrets.nonce_secret,
+            local_host=self.addresses.sip_contact,
+        )
+        self.transport = SipTransport(parts.listeners, parts.settings.sip.limits)
+        self.phone = Phone(endpoint, self.transport, self.clock, self.timers)
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Close what a dead engine left, connect the workers, then listen."""
+        self.journal.append(
+            "", EngineStarted(self.journal.generation, self.version), self.clock.now()
+        )
+        recovery.settle(self)
+        await self.journal.flush()
+        await self.workers.connect(self._parts.workers)
+        await self._parts.finisher.start()
+        await self._start_readers()
+        self.liveness.start()
+        await self.transport.start(
+            self.phone.received, self.phone.stream_closed, self.phone.send_failed
+        )
+        self.ready_since = self.clock.now()
+
+    async def _start_readers(self) -> None:
+        reader = self._parts.reader
+        self.journal.live(self._live)
+        try:
+            position = await reader.position()
+        except Exception:
+            log.exception("the database is away; records follow when it is back")
+            position = 0
+        self.journal.subscribe("records", position, reader.apply)
+        files = RecordingsReader(
+            self.journal,
+            self.clock,
+            self._parts.finisher,
+            self.recordings_dir,
+            self.settings.data_dir / "journal" / "recordings.position",
+        )
+        self.journal.subscribe("recordings", files.position(), files.deliver)
+
+    def _live(self, entry: Entry) -> None:
+        """Figures read the log, like everything else."""
+        self.statistics.apply(entry)
+        if isinstance(entry.event, CallEnded):
+            self.callers.ended(entry.call, entry.event.outcome)
+        elif isinstance(entry.event, CallArrived):
+            self.callers.arrived(entry.call, entry.event.caller)
+
+    async def stop(self) -> None:
+        """End the calls in progress properly, then everything else."""
+        self.arrivals.accepting = False
+        for call in list(self.turns.calls):
+            self.turns.feed(call, on.HangUpAsked("shutdown"))
+        await self.journal.flush()
+        await self.legs.close()
+        await self.flows.close()
+        await self.prompter.close()
+        await self.transport.close()
+        await self.workers.close()
+        await self.journal.close()
+        await self._parts.finisher.close()
+        self.liveness.close()
+        self.timers.close()
+        await self.database.dispose()
+
+    # --- the turn's odds and ends -----------------------------------------------------------------
+
+    def _set_timer(self, call: Call, effect: do.SetTimer) -> None:
+        call_id, name = call.id, effect.name
+        self.timers.set(
+            (call_id, name), effect.at, lambda: self.turns.feed(call_id, on.TimerFired(name))
+        )
+
+    def _clear_timer(self, call: Call, effect: do.ClearTimer) -> None:
+        self.timers.clear((call.id, effect.name))
+
+    def _finished(self, call: Call) -> None:
+        self.flows.forget(call.id)
+        self.timers.clear((call.id, "flow"))
+        self.turns.calls.pop(call.id, None)
+        self.turns.forget_later(call.id, self.workers.leave)
+
+    def _reported(self, worker: str, report: Any) -> None:
+        self.wiring.reported(worker, report)
+
+    # --- what people ask -----------------------------------------------------------------------
+
+    def presence(self, agent: str) -> str:
+        return next(
+            (view.presence for view in self.floor.agents() if view.agent == agent), "signed-out"
+        )
+
+    def sign_in(self, agent: str) -> None:
+        self.floor.change(lambda now: self.floor.floor.sign_in(agent, now))
+
+    def sign_out(self, agent: str) -> None:
+        self.floor.change(lambda now: self.floor.floor.sign_out(agent, now))
+
+    def ready(self, agent: str) -> None:
+        self.floor.change(lambda now: self.floor.floor.ready(agent, now))
+
+    def take_break(self, agent: str, reason: str = "break") -> None:
+        self.floor.change(lambda now: self.floor.floor.take_break(agent, now, reason))
+
+    def end_wrap_up(self, agent: str) -> None:
+        self.floor.change(lambda now: self.floor.floor.end_wrap_up(agent, now))
+
+    def hang_up(self, call: str, by: str) -> bool:
+        """End a call; False where it is over already."""
+        if call not in self.turns.calls:
+            return False
+        self.turns.feed(call, on.HangUpAsked(by))
+        return True
+
+    def transfer(self, call: str, target: str) -> str:
+        """Blind transfer of a call in its talk; "" or why not."""
+        found = self.turns.calls.get(call)
+        if found is None:
+            return "the call is over"
+        if found.phase != "talking":
+            return f"the call is {found.phase}, only a talk can be transferred"
+        destination, phones = self.directions.resolve(target)
+        if destination.kind == "nowhere":
+            return "no such queue, agent or number"
+        if destination.kind in ("agent", "external") and not phones:
+            return "that agent has no phone registered"
+        self.turns.feed(call, on.TransferAsked("", destination, phones))
+        return ""
+
+    def journal_fact(self, call: str, event: object) -> None:
+        """A fact that a person adds (disposition, comment): the readers bring it to the records."""
+        self.turns.fact(call, event)
+
+    def reload(self, settings: Settings, flows: FlowSet) -> None:
+        """New settings and flows for what comes; calls in progress keep theirs."""
+        self.settings = settings
+        self.flows.flows = flows
+        self.directions.reload(settings)
+        self.arrivals.reload(settings)
+        self.floor.reload(settings)
