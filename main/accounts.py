@@ -1,0 +1,44 @@
+"""``offhook phones`` and ``offhook token``: what people need to get in."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sys
+from pathlib import Path
+
+from config.loading import load_settings
+from config.secrets import load_secrets
+
+
+def phones(config: Path | None) -> int:
+    """Print every agent's SIP account. Meant for a person's terminal, not for a log."""
+    settings = load_settings(config)
+    known = load_secrets(settings)
+    ports = [listen.port for listen in settings.sip.listen]
+    print(f"registrar and domain: {settings.sip.domain}, port {ports[0] if ports else 5060}")
+    for agent in settings.agents:
+        print(f"{agent.extension}  {agent.name:<20} password {known.phones[agent.extension]}")
+    codes = settings.codes
+    print(
+        f"dial {codes.sign_in} to sign in, {codes.on_break} for a break, "
+        f"{codes.ready} when ready, {codes.sign_out} to sign out"
+    )
+    return 0
+
+
+def token(name: str, role: str, agent: str | None) -> int:
+    """Print a new token once, and the lines that go into the configuration."""
+    if (role == "agent") != (agent is not None):
+        print("--role agent needs --agent ID, every other role has none", file=sys.stderr)
+        return 2
+    text = secrets.token_urlsafe(24)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    print(f"token (shown once): {text}", file=sys.stderr)
+    print("tokens:")
+    print(f"  - name: {name}")
+    print(f"    role: {role}")
+    if agent:
+        print(f"    agent: {agent}")
+    print(f"    sha256: {digest}")
+    return 0
