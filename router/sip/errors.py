@@ -27,4 +27,11 @@ class ParseError(PeerError):
 
 
 class FramingError(ParseError):
-    """A byte stream lost its frame (RFC 3261 18.3): answer ``request`` if there, then close."""
+    """A byte stream lost its frame (RFC 3261 18.3).
+
+    Handle ``messages`` (complete before the loss), answer ``request`` if there, then close.
+    """
+
+    def __init__(self, reason: str, status: int = 400, request: Request | None = None) -> None:
+        super().__init__(reason, status, request)
+        self.messages: list[bytes] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from router.sip.errors import ParseError
 
@@ -78,6 +78,9 @@ def canonical_name(spelling: str) -> str:
     return CANONICAL[spelling]
 
 
+_KNOWN = frozenset(CANONICAL.values())
+
+
 class Headers:
     """An ordered list of (canonical name, value).
 
@@ -86,29 +89,33 @@ class Headers:
     dropped whenever the list changes, so that a cached value is never stale.
     """
 
-    __slots__ = ("_index", "_items", "_parts", "parsed")
+    __slots__ = ("_index", "_items", "_lines", "parsed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: list[tuple[str, str]] | None = [(CANONICAL[n], v) for n, v in items]
-        self._parts: list[tuple[str, str, str]] = []
+        self._lines: list[str] = []
         self._index: dict[str, str] | None = None
         self.parsed: dict[str, Any] = {}
 
     @classmethod
-    def of_parts(cls, parts: list[tuple[str, str, str]]) -> Headers:
-        """Take over header lines as ``(name, ":", value)``, white space still around.
+    def of_lines(cls, lines: list[str]) -> Headers:
+        """Take over header lines ``Name: value``, unfolded (the parser's way in).
 
-        The parser's way in: only the index is made now, the list when it is needed.
-        ParseError for a malformed name or a line without a colon.
+        Only the index is made now, the list when it is needed. ParseError for a malformed name
+        or a line without a colon.
         """
         self = cls.__new__(cls)
         self._items = None
-        self._parts = parts
-        self._index = {
-            CANONICAL[name]: value.strip(_BLANKS) if colon else _no_colon()
-            for name, colon, value in reversed(parts)
-        }
+        self._lines = lines
         self.parsed = {}
+        try:
+            # reversed, so that the first of several wins
+            index = dict([line.split(":", 1) for line in reversed(lines)])
+        except ValueError:
+            raise ParseError("Malformed header line") from None
+        if not _KNOWN.issuperset(index):
+            index = {CANONICAL[n]: v for n, _, v in [ln.partition(":") for ln in reversed(lines)]}
+        self._index = index
         return self
 
     @classmethod
@@ -116,7 +123,7 @@ class Headers:
         """Take over a list whose names are canonical and whose values are stripped already."""
         self = cls.__new__(cls)
         self._items = items
-        self._parts = []
+        self._lines = []
         self._index = None
         self.parsed = {}
         return self
@@ -124,8 +131,11 @@ class Headers:
     def _list(self) -> list[tuple[str, str]]:
         items = self._items
         if items is None:
-            items = self._items = [(CANONICAL[n], v.strip(_BLANKS)) for n, _, v in self._parts]
-            self._parts = []
+            items = self._items = [
+                (CANONICAL[name], value.strip(_BLANKS))
+                for name, _, value in [line.partition(":") for line in self._lines]
+            ]
+            self._lines = []
         return items
 
     def _changed(self) -> None:
@@ -134,7 +144,8 @@ class Headers:
             self.parsed = {}
 
     def index(self) -> dict[str, str]:
-        """The first value of each name, by canonical name; not to be changed."""
+        """The first value of each name, by canonical name, white space still around it; not
+        to be changed."""
         index = self._index
         if index is None:
             index = self._index = dict(reversed(self._list()))
@@ -145,7 +156,8 @@ class Headers:
         index = self._index
         if index is None:
             index = self.index()
-        return index.get(canonical)
+        value = index.get(canonical)
+        return None if value is None else value.strip(_BLANKS)
 
     def repeats(self) -> bool:
         """Some name stands more than once."""
@@ -158,7 +170,7 @@ class Headers:
     def get_all(self, name: str) -> list[str]:
         """Every value (header line) in order."""
         name = CANONICAL[name]
-        first = self.index().get(name)
+        first = self.first(name)
         if first is None:
             return []
         if not self.repeats():
@@ -219,7 +231,7 @@ class Headers:
         return iter(self._list())
 
     def __len__(self) -> int:
-        return len(self._parts) if self._items is None else len(self._items)
+        return len(self._lines) if self._items is None else len(self._items)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Headers):
@@ -230,7 +242,3 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({self._list()!r})"
-
-
-def _no_colon() -> NoReturn:
-    raise ParseError("Malformed header line")

@@ -83,7 +83,12 @@ class Message:
 
     @property
     def call_id(self) -> str:
-        return self._needed("Call-ID")
+        parsed = self.headers.parsed
+        if "call_id" in parsed:
+            kept: str = parsed["call_id"]
+            return kept
+        parsed["call_id"] = call_id = self._needed("Call-ID")
+        return call_id
 
     @property
     def cseq(self) -> CSeq:
@@ -101,19 +106,20 @@ class Message:
         if "contacts" in parsed:
             kept: list[NameAddr] = parsed["contacts"]
             return kept
-        value = self.headers.first("Contact")
-        if value is None or (value == "*" and self.star):
-            contacts = []
-        else:
-            contacts = parse_addresses(self.headers.get_all("Contact"))
+        star = self.headers.first("Contact") == "*" and self.star
+        contacts = [] if star else self._addresses("Contact")
         parsed["contacts"] = contacts
         return contacts
 
     @property
     def max_forwards(self) -> int | None:
         """0 to 255, None when missing (then 70 counts, RFC 3261 16.6)."""
-        value = self.headers.first("Max-Forwards")
-        return None if value is None else digits(value, "Max-Forwards", 255)
+        parsed = self.headers.parsed
+        if "max_forwards" in parsed:
+            kept: int | None = parsed["max_forwards"]
+            return kept
+        parsed["max_forwards"] = hops = self._number("Max-Forwards", 255)
+        return hops
 
     # --- the others -----------------------------------------------------------------------
 
@@ -285,7 +291,7 @@ class Message:
 
     def _number(self, name: str, maximum: int) -> int | None:
         value = self.headers.first(name)
-        return None if value is None else digits(value.partition(";")[0].strip(), name, maximum)
+        return None if value is None else digits(value, name, maximum)
 
     def _kept(self, key: str, parse: Callable[[], T]) -> T:
         parsed = self.headers.parsed

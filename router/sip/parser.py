@@ -115,7 +115,7 @@ def _read_fields(text: str, limits: ParseLimits) -> Headers:
     breaks = len(lines) - 1
     if text.count("\n") != breaks or text.count("\r") != breaks:
         raise ParseError("Line break other than CRLF")
-    return Headers.of_parts([line.partition(":") for line in lines])
+    return Headers.of_lines(lines)
 
 
 def _read_what_is_readable(text: str, limits: ParseLimits) -> Headers:
@@ -186,13 +186,17 @@ def _check_common(message: Request | Response) -> dict[str, str]:
             if len(headers.get_all(name)) > 1:
                 raise ParseError(f"More than one {name}")
     try:
-        via, from_, to = first["Via"], first["From"], first["To"]
-        cseq, call_id = first["CSeq"], first["Call-ID"]
+        via = first["Via"].strip(_BLANKS)
+        from_ = first["From"].strip(_BLANKS)
+        to = first["To"].strip(_BLANKS)
+        cseq = first["CSeq"].strip(_BLANKS)
+        call_id = first["Call-ID"].strip(_BLANKS)
     except KeyError as missing:
         raise ParseError(f"Missing {missing.args[0]}") from None
     if not call_id or " " in call_id or "\t" in call_id:
         raise ParseError("Malformed Call-ID")
     parsed = headers.parsed
+    parsed["call_id"] = call_id
     parsed["via"] = Via.parse(via if "," not in via else split(via, ",")[0])
     parsed["from"] = NameAddr.parse(from_)
     parsed["to"] = NameAddr.parse(to)
@@ -205,7 +209,8 @@ def _check_request(request: Request) -> None:
     first = _check_common(request)
     hops = first.get("Max-Forwards")
     if hops is not None:
-        digits(hops, "Max-Forwards", 255)
+        hops = hops.strip(_BLANKS)
+        request.headers.parsed["max_forwards"] = digits(hops, "Max-Forwards", 255)
     if request.headers.parsed["cseq"].method != request.method:
         raise ParseError("CSeq method does not match")
     if not Uri.is_plain(request.uri):

@@ -20,6 +20,11 @@ _PLAIN = re.compile(
     r"(sips?):(?:([A-Za-z0-9\-_.!~*'()+]+)@)?([A-Za-z0-9._\-]+)(?::([0-9]{1,4}))?"
     r"(?:;([A-Za-z0-9\-_.=;+]+))?"
 )
+# the same with at most one parameter, so that nothing in it can be wrong
+_CERTAIN = re.compile(
+    r"sips?:(?:[A-Za-z0-9\-_.!~*'()+]+@)?[A-Za-z0-9._\-]+(?::[0-9]{1,4})?"
+    r"(?:;[A-Za-z0-9\-]+(?:=[A-Za-z0-9\-_.]+)?)?"
+)
 # parameters that make two URIs differ also when only one has them (RFC 3261 19.1.4)
 _TELLING = ("user", "ttl", "method", "maddr", "transport")
 
@@ -92,7 +97,7 @@ class Uri:
     @staticmethod
     def is_plain(text: str) -> bool:
         """Well-formed for certain and a sip or sips URI, without making one (it is faster)."""
-        return _PLAIN.fullmatch(text) is not None
+        return _CERTAIN.fullmatch(text) is not None
 
     @classmethod
     def _parse_general(cls, text: str) -> Uri:

@@ -28,7 +28,10 @@ _PLAIN_ADDRESS = re.compile(
     r"""(?:"([^"\\\x00-\x1f\x7f]*)"[ ]*|([A-Za-z0-9 .\-]*))<([a-z]+:[^<>"\s]+)>"""
     r"""(?:;tag=([^\s;="]+))?"""
 )
-_PLAIN_VIA = re.compile(r"""SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+)(?::([0-9]{1,4}))?(?:;([^"\s]+))?""")
+_PLAIN_VIA = re.compile(
+    r"""SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+)(?::([0-9]{1,4}))?"""
+    r"""(?:;branch=([^\s;="]+)(;rport)?)?"""
+)
 _PLAIN_CSEQ = re.compile(r"([0-9]{1,9}) ([A-Z]+)")
 
 
@@ -151,9 +154,11 @@ class Via:
         a request of another version can be answered 505."""
         plain = _PLAIN_VIA.fullmatch(value)
         if plain is not None:
-            transport, host, number, params = plain.groups()
-            port = int(number) if number else None
-            return cls(transport, host, port, parse_params(params) if params else {})
+            transport, host, port, branch, rport = plain.groups()
+            params: Params = {"branch": branch} if branch else {}
+            if rport:
+                params["rport"] = None
+            return cls(transport, host, int(port) if port else None, params)
         return cls._parse_general(value)
 
     @classmethod
@@ -225,6 +230,8 @@ class CSeq:
 
 def parse_addresses(values: list[str]) -> list[NameAddr]:
     """All name-addrs of header lines that may each hold several, in order."""
+    if len(values) == 1 and "," not in values[0]:
+        return [NameAddr.parse(values[0])]
     found: list[NameAddr] = []
     for value in values:
         found += (
