@@ -1,0 +1,252 @@
+"""The process that stays: it opens the listeners, starts the others, restarts what dies.
+
+It is lean and has no state worth losing: standard library only, one thread, everything it does
+follows from a signal or a deadline. Children run in process groups of their own, so that a
+Ctrl-C reaches only the supervisor, and get a signal from the kernel should the supervisor die.
+
+Order of an end (SIGTERM, SIGINT): the engine first, which drains; then the workers. A second
+signal does not wait for the drain. SIGHUP goes on to the engine (reload).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from typing import NoReturn
+
+from config.errors import PeerError
+from engine.children import Backoff, Child, kill, reap, start
+from engine.handover import EXIT_CONFIG, VARIABLE, Handover, SupervisorPlan, WorkerAt
+from engine.listeners import listening, open_listeners
+
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+ENGINE = "engine"
+
+
+class BusyError(PeerError):
+    """Another supervisor works on this data_dir."""
+
+
+def run(plan: SupervisorPlan) -> int:
+    """Run until told to end; the exit status. PeerError where it cannot begin."""
+    folder = os.path.join(plan.data_dir, "run")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    lock = _lock(folder)
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        sockets = open_listeners((*plan.sip, plan.api))
+        try:
+            return Supervisor(plan, folder, sockets).run()
+        finally:
+            for sock in sockets:
+                sock.close()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, "supervisor.json"))
+    finally:
+        os.close(lock)
+
+
+def replace_process(plan: SupervisorPlan) -> NoReturn:
+    """Become the supervisor: the memory of whoever read the configuration is given back."""
+    fd = os.memfd_create("plan", 0)  # inheritable
+    os.write(fd, plan.to_json().encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    command = [sys.executable, "-m", "engine.supervisor", str(fd)]
+    os.execv(sys.executable, command)  # noqa: S606 (no shell is wanted)
+
+
+class Supervisor:
+    """One run: the children by pid, what is to be started when, and how far the end is."""
+
+    def __init__(self, plan: SupervisorPlan, folder: str, sockets: list[socket.socket]) -> None:
+        self._plan = plan
+        self._folder = folder
+        bound = [
+            listening(listener, sock)
+            for listener, sock in zip((*plan.sip, plan.api), sockets, strict=True)
+        ]
+        self._sip, self._api = tuple(bound[:-1]), bound[-1]
+        self._commands = {worker.name: worker.command for worker in plan.workers}
+        self._commands[ENGINE] = plan.engine
+        self._backoff = {name: Backoff() for name in self._commands}
+        self._starts = dict.fromkeys(self._commands, 0)
+        self._children: dict[int, Child] = {}
+        self._due: dict[str, float] = {}  # what is to be started, and when
+        self._ending = ""  # "", ENGINE while it drains, "workers"
+        self._kill_at = 0.0
+        self._status = 0
+
+    def run(self) -> int:
+        for name in self._commands:
+            self._start(name)
+        while self._children or not self._ending:
+            info = signal.sigtimedwait(_SIGNALS, self._patience_s())
+            number = info.si_signo if info is not None else 0
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self._end()
+            elif number == signal.SIGHUP:
+                self._signal_engine(signal.SIGHUP)
+            self._reap()
+            self._start_what_is_due()
+            self._end_goes_on()
+        return self._status
+
+    # --- starting and restarting --------------------------------------------------------------
+
+    def _start(self, name: str) -> None:
+        self._due.pop(name, None)
+        self._starts[name] += 1
+        environment, inherited = dict(os.environ), []
+        environment.setdefault("MALLOC_ARENA_MAX", "2")  # threads that mostly wait need no more
+        if name == ENGINE:
+            workers = tuple(WorkerAt(worker.name, worker.socket) for worker in self._plan.workers)
+            handover = Handover(self._sip, self._api, workers, self._starts[name])
+            environment[VARIABLE] = handover.to_json()
+            inherited = [item.fd for item in (*self._sip, self._api)]
+        pid = start(self._commands[name], environment, inherited)
+        self._children[pid] = Child(name, pid, time.monotonic())
+        self._write_state()
+
+    def _start_what_is_due(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, at in self._due.items() if at <= now]:
+            self._start(name)
+
+    def _reap(self) -> None:
+        for pid, code in reap(self._children):
+            child = self._children.pop(pid)
+            lived_s = time.monotonic() - child.started
+            if self._ending:
+                _say(f"{child.name} (pid {pid}) ended: {code}")
+                continue
+            if child.name == ENGINE and code == EXIT_CONFIG and self._starts[ENGINE] == 1:
+                _say("the engine cannot run with this configuration")
+                self._status = EXIT_CONFIG
+                self._end()
+                continue
+            pause_s = self._backoff[child.name].died(lived_s)
+            looping = ", it dies again and again" if pause_s >= 1.0 else ""
+            _say(
+                f"{child.name} (pid {pid}) died after {lived_s:.1f} s: {code}; "
+                f"it starts again in {pause_s:.2f} s{looping}"
+            )
+            self._due[child.name] = time.monotonic() + pause_s
+
+    def _patience_s(self) -> float:
+        """Seconds until something is to be done without a signal."""
+        deadlines = list(self._due.values())
+        if self._ending:
+            deadlines.append(self._kill_at)
+        if not deadlines:
+            return 3600.0
+        return max(min(deadlines) - time.monotonic(), 0.0)
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """Begin to end; asked again, do not wait any longer."""
+        self._due.clear()
+        if self._ending:
+            self._kill_at = time.monotonic()
+            return
+        _say("ending: the engine drains")
+        self._ending = ENGINE
+        self._kill_at = time.monotonic() + self._plan.engine_stop_s
+        self._signal_engine(signal.SIGTERM)
+
+    def _end_goes_on(self) -> None:
+        if not self._ending:
+            return
+        engine_lives = any(child.name == ENGINE for child in self._children.values())
+        if self._ending == ENGINE and not engine_lives:
+            self._ending = "workers"
+            self._kill_at = time.monotonic() + self._plan.worker_stop_s
+            for pid in self._children:
+                kill(pid, signal.SIGTERM)
+        if self._children and time.monotonic() >= self._kill_at:
+            late = [
+                child
+                for child in self._children.values()
+                if self._ending != ENGINE or child.name == ENGINE
+            ]
+            for child in late:
+                _say(f"{child.name} (pid {child.pid}) does not end and is killed")
+                kill(child.pid, signal.SIGKILL)
+            self._kill_at = time.monotonic() + 1.0
+
+    def _signal_engine(self, number: signal.Signals) -> None:
+        for child in self._children.values():
+            if child.name == ENGINE:
+                kill(child.pid, number)
+
+    # --- the state file -----------------------------------------------------------------------
+
+    def _write_state(self) -> None:
+        """``run/supervisor.json``: who runs and where, for ``offhook`` and for people."""
+        pids = {child.name: child.pid for child in self._children.values()}
+        state = {
+            "pid": os.getpid(),
+            "sip": [item._asdict() for item in self._sip],
+            "api": {**self._api._asdict(), "url": f"http://{_netloc(*self._api[1:3])}"},
+            "engine": {"pid": pids.get(ENGINE), "starts": self._starts[ENGINE]},
+            "workers": [
+                {
+                    "name": worker.name,
+                    "pid": pids.get(worker.name),
+                    "starts": self._starts[worker.name],
+                    "socket": worker.socket,
+                }
+                for worker in self._plan.workers
+            ],
+        }
+        path = os.path.join(self._folder, "supervisor.json")
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(state, file, indent=1)
+        os.replace(path + ".new", path)
+
+
+def _netloc(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _lock(folder: str) -> int:
+    """One supervisor for one data_dir: the kernel drops the lock with the process."""
+    fd = os.open(os.path.join(folder, "supervisor.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.read(fd, 32).decode() or "unknown"
+        os.close(fd)
+        raise BusyError(
+            f"{os.path.dirname(folder)} is in use by another offhook (pid {pid}); "
+            "end it, or give this one a data_dir of its own"
+        ) from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, str(os.getpid()).encode(), 0)
+    return fd
+
+
+def _say(text: str) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    print(f"{stamp}Z supervisor: {text}", file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m engine.supervisor FD``: the plan as JSON comes from this descriptor."""
+    with open(int(arguments[0]), encoding="utf-8") as file:
+        plan = SupervisorPlan.from_json(file.read())
+    try:
+        return run(plan)
+    except PeerError as error:
+        _say(str(error))
+        return EXIT_CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,36 @@
+"""Tiny children for the supervisor's tests: they say who they are and do as they are told.
+
+A child is this file run as a program: ``supervised.py FIFO NAME``. It writes one JSON line to
+the fifo when it starts and for each signal that it gets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+
+def main(fifo: str, name: str, behaviour: str) -> None:
+    out = os.open(fifo, os.O_WRONLY)
+
+    def say(what: str, **more: object) -> None:
+        line = {"name": name, "what": what, "pid": os.getpid(), **more}
+        os.write(out, json.dumps(line).encode() + b"\n")
+
+    handover = os.environ.get("OFFHOOK_HANDOVER", "")
+    watched = {signal.SIGTERM, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    say("started", handover=handover, group=os.getpgid(0), stdin=os.readlink("/proc/self/fd/0"))
+    if behaviour.startswith("exit"):
+        sys.exit(int(behaviour[4:]))
+    while True:
+        number = signal.sigwait(watched)
+        say(signal.Signals(number).name)
+        if number == signal.SIGTERM and behaviour != "stubborn":
+            sys.exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,81 @@
+"""What the supervisor is told survives its way; ports are shared out; restarts slow down."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.errors import MisuseError
+from engine.children import PAUSES_S, STEADY_S, Backoff
+from engine.handover import (
+    Handover,
+    Listener,
+    Listening,
+    SupervisorPlan,
+    Worker,
+    WorkerAt,
+    media_workers,
+    socket_folder,
+)
+
+
+def test_a_plan_survives_its_way() -> None:
+    plan = SupervisorPlan(
+        "data",
+        (Listener("udp", "::1", 5060), Listener("tcp", "127.0.0.1", 0)),
+        Listener("tcp", "127.0.0.1", 8080),
+        (Worker("media-0", "/run/0.sock", ("python", "-m", "x")),),
+        ("python", "-m", "engine.process"),
+        12.5,
+    )
+    assert SupervisorPlan.from_json(plan.to_json()) == plan
+
+
+def test_a_handover_survives_its_way() -> None:
+    handover = Handover(
+        (Listening("udp", "::1", 5060, 7),),
+        Listening("tcp", "127.0.0.1", 8080, 8),
+        (WorkerAt("media-0", "/run/0.sock"),),
+        3,
+    )
+    assert Handover.from_environment({"OFFHOOK_HANDOVER": handover.to_json()}) == handover
+    with pytest.raises(MisuseError, match="the supervisor starts the engine"):
+        Handover.from_environment({})
+
+
+@given(st.integers(1, 64), st.integers(1024, 60_000), st.integers(256, 5_000))
+def test_workers_get_even_parts_that_do_not_overlap(count: int, first: int, size: int) -> None:
+    last = first + size - 1
+    workers = media_workers("/run", count, "127.0.0.1", first, last, 10.0)
+    assert len({worker.socket for worker in workers}) == len(workers) == count
+    taken = first
+    for worker in workers:
+        ports = worker.command[worker.command.index("--ports") + 1]
+        start, end = map(int, ports.split("-"))
+        assert start % 2 == 0
+        assert end % 2 == 1
+        assert taken <= start < end <= last
+        taken = end + 1
+
+
+def test_a_long_data_dir_has_its_sockets_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert socket_folder("/srv/offhook") == "/srv/offhook/run"
+    folder = socket_folder("/srv/" + "long/" * 40)
+    assert os.path.dirname(folder) == str(tmp_path)
+    assert folder == socket_folder("/srv/" + "long/" * 40)
+    assert os.stat(folder).st_mode & 0o077 == 0
+
+
+def test_the_first_restart_does_not_wait_and_a_loop_slows_down() -> None:
+    backoff = Backoff()
+    assert [backoff.died(0.1) for _ in PAUSES_S] == list(PAUSES_S)
+    assert backoff.died(0.1) == PAUSES_S[-1]
+    assert backoff.died(STEADY_S) == 0.0
+    assert backoff.died(0.1) == PAUSES_S[1]

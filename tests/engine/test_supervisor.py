@@ -1,0 +1,258 @@
+"""The supervisor with real processes, tiny ones; everything waits for a line, never for a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.handover import EXIT_CONFIG, Handover, Listener, SupervisorPlan, Worker
+from tests.engine import supervised
+
+PATIENCE_S = 20.0
+
+
+class Running:
+    """A supervisor of tiny children and the lines that they write."""
+
+    def __init__(self, folder: Path, engine: str = "", workers: int = 2, **plan: Any) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        fifo = folder / "fifo"
+        os.mkfifo(fifo)
+        self._lines = os.open(fifo, os.O_RDWR)
+        self._rest = b""
+        child = (sys.executable, "-S", supervised.__file__, str(fifo))
+        self.plan = SupervisorPlan(
+            str(self.data_dir),
+            plan.pop("sip", (Listener("udp", "127.0.0.1", 0), Listener("tcp", "127.0.0.1", 0))),
+            plan.pop("api", Listener("tcp", "127.0.0.1", 0)),
+            tuple(
+                Worker(f"media-{n}", str(folder / f"{n}.sock"), (*child, f"media-{n}", ""))
+                for n in range(workers)
+            ),
+            (*child, "engine", engine),
+            **plan,
+        )
+        self.process = supervise(self.plan)
+
+    def line(self) -> dict[str, Any]:
+        """The next line that a child writes."""
+        while b"\n" not in self._rest:
+            ready, _, _ = select.select([self._lines], [], [], PATIENCE_S)
+            assert ready, f"nothing came; supervisor: {self.process.poll()}"
+            self._rest += os.read(self._lines, 65_536)
+        line, _, self._rest = self._rest.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def lines(self, count: int) -> list[dict[str, Any]]:
+        return [self.line() for _ in range(count)]
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.data_dir / "run/supervisor.json").read_text())
+        return found
+
+    def ended(self) -> tuple[int, str]:
+        """Exit status and what it said."""
+        _, said = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, said
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGTERM)
+            self.ended()
+        for stream in (self.process.stdin, self.process.stderr):
+            if stream is not None:
+                stream.close()
+        os.close(self._lines)
+
+
+def supervise(plan: SupervisorPlan) -> subprocess.Popen[str]:
+    read, write = os.pipe()
+    with open(write, "w", encoding="utf-8") as file:
+        file.write(plan.to_json())
+    command = [sys.executable, "-m", "engine.supervisor", str(read)]
+    process = subprocess.Popen(command, pass_fds=(read,), stderr=subprocess.PIPE, text=True)
+    os.close(read)
+    return process
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    it = Running(tmp_path)
+    yield it
+    it.close()
+
+
+def test_it_starts_all_and_hands_the_engine_its_listeners(running: Running) -> None:
+    started = {line["name"]: line for line in running.lines(3)}
+    assert started.keys() == {"media-0", "media-1", "engine"}
+    handover = Handover.from_environment({"OFFHOOK_HANDOVER": started["engine"]["handover"]})
+    assert handover.starts == 1
+    assert [worker.name for worker in handover.workers] == ["media-0", "media-1"]
+    udp, tcp = handover.sip
+    assert (udp.transport, tcp.transport) == ("udp", "tcp")
+    assert udp.port == tcp.port != 0, "SIP peers take the two for one address"
+    with socket.create_connection((handover.api.host, handover.api.port), PATIENCE_S):
+        pass
+    held = os.stat(f"/proc/{started['engine']['pid']}/fd/{udp.fd}").st_ino
+    assert held == os.stat(f"/proc/{running.process.pid}/fd/{udp.fd}").st_ino
+    assert not any(line["handover"] for name, line in started.items() if name != "engine")
+    assert all(line["group"] == line["pid"] for line in started.values())
+    assert {line["stdin"] for line in started.values()} == {os.devnull}
+    state = running.state()
+    assert state["pid"] == running.process.pid
+    assert state["api"]["url"] == f"http://127.0.0.1:{handover.api.port}"
+    assert state["engine"] == {"pid": started["engine"]["pid"], "starts": 1}
+    assert [worker["pid"] for worker in state["workers"]] == [
+        started["media-0"]["pid"],
+        started["media-1"]["pid"],
+    ]
+
+
+def test_a_killed_engine_comes_back_and_the_workers_stay(running: Running) -> None:
+    pids = {line["name"]: line["pid"] for line in running.lines(3)}
+    port = running.state()["sip"][0]["port"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        os.kill(pids["engine"], signal.SIGKILL)
+        phone.sendto(b"INVITE", ("127.0.0.1", port))
+    again = running.line()
+    assert (again["name"], again["what"]) == ("engine", "started")
+    assert again["pid"] != pids["engine"]
+    handover = Handover.from_environment({"OFFHOOK_HANDOVER": again["handover"]})
+    assert (handover.starts, handover.sip[0].port) == (2, port)
+    waiting = Path("/proc/net/udp").read_text().splitlines()
+    mine = [line.split() for line in waiting if f":{port:04X} 00000000:0000" in line]
+    assert mine
+    assert int(mine[0][4].split(":")[1], 16) > 0, "the datagram waits in the kernel"
+    assert alive(pids["media-0"])
+    assert alive(pids["media-1"])
+
+
+def test_a_killed_worker_comes_back_with_the_same_command(running: Running) -> None:
+    pids = {line["name"]: line["pid"] for line in running.lines(3)}
+    os.kill(pids["media-1"], signal.SIGKILL)
+    again = running.line()
+    assert (again["name"], again["what"]) == ("media-1", "started")
+    assert alive(pids["engine"])
+    assert running.state()["workers"][1]["starts"] == 2
+
+
+def test_the_engine_ends_first_then_the_workers(running: Running) -> None:
+    pids = {line["name"]: line["pid"] for line in running.lines(3)}
+    running.process.send_signal(signal.SIGHUP)
+    assert (running.line()["what"], alive(pids["engine"])) == ("SIGHUP", True)
+    running.process.send_signal(signal.SIGTERM)
+    told = [(line["name"], line["what"]) for line in running.lines(3)]
+    assert told[0] == ("engine", "SIGTERM")
+    assert sorted(told[1:]) == [("media-0", "SIGTERM"), ("media-1", "SIGTERM")]
+    assert running.ended()[0] == 0
+    assert not any(alive(pid) for pid in pids.values())
+    assert not (running.data_dir / "run/supervisor.json").exists()
+
+
+def test_who_does_not_end_is_killed(tmp_path: Path) -> None:
+    running = Running(tmp_path, engine="stubborn", workers=1, engine_stop_s=0.05)
+    try:
+        running.lines(2)
+        running.process.send_signal(signal.SIGINT)
+        assert [line["name"] for line in running.lines(2)] == ["engine", "media-0"]
+        status, said = running.ended()
+        assert status == 0
+        assert "engine" in said
+        assert "does not end and is killed" in said
+    finally:
+        running.close()
+
+
+def test_a_second_signal_does_not_wait_for_the_drain(tmp_path: Path) -> None:
+    running = Running(tmp_path, engine="stubborn", workers=1, engine_stop_s=3600.0)
+    try:
+        running.lines(2)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.line()["what"] == "SIGTERM"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.line()["name"] == "media-0"
+        assert running.ended()[0] == 0
+    finally:
+        running.close()
+
+
+def test_children_end_when_the_supervisor_is_killed(running: Running) -> None:
+    running.lines(3)
+    running.process.kill()
+    told = running.lines(3)
+    assert {(line["name"], line["what"]) for line in told} == {
+        ("engine", "SIGTERM"),
+        ("media-0", "SIGTERM"),
+        ("media-1", "SIGTERM"),
+    }
+
+
+def test_an_engine_that_dies_at_once_is_started_again_ever_more_slowly(tmp_path: Path) -> None:
+    running = Running(tmp_path, engine="exit3", workers=0)
+    try:
+        assert [line["what"] for line in running.lines(4)] == ["started"] * 4
+        running.process.send_signal(signal.SIGTERM)
+        _, said = running.ended()
+        pauses = [line.split("again in ")[1] for line in said.splitlines() if "died" in line]
+        assert [pause.split(" s")[0] for pause in pauses][:3] == ["0.00", "0.10", "0.20"]
+    finally:
+        running.close()
+
+
+def test_an_engine_that_refuses_its_configuration_ends_it_all(tmp_path: Path) -> None:
+    running = Running(tmp_path, engine=f"exit{EXIT_CONFIG}", workers=1)
+    try:
+        status, said = running.ended()
+        assert status == EXIT_CONFIG
+        assert "cannot run with this configuration" in said
+    finally:
+        running.close()
+
+
+def test_two_do_not_share_a_data_dir(running: Running) -> None:
+    running.lines(3)
+    second = supervise(running.plan)
+    _, said = second.communicate(timeout=PATIENCE_S)
+    assert second.returncode == EXIT_CONFIG
+    assert f"is in use by another offhook (pid {running.process.pid})" in said
+    assert running.state()["pid"] == running.process.pid
+
+
+def test_a_taken_address_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        running = Running(tmp_path, workers=0, api=Listener("tcp", "127.0.0.1", port))
+        try:
+            status, said = running.ended()
+        finally:
+            running.close()
+    assert status == EXIT_CONFIG
+    assert f"cannot listen on tcp 127.0.0.1:{port}: Address already in use" in said
+
+
+def test_it_is_lean(running: Running) -> None:
+    running.lines(3)
+    rollup = Path(f"/proc/{running.process.pid}/smaps_rollup").read_text()
+    pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    assert pss < 12_000, f"{pss} kB"
