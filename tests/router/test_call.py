@@ -1,0 +1,374 @@
+"""The call's state machine: the whole table, the stories of the field, random inputs."""
+
+from __future__ import annotations
+
+import itertools
+import typing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router import effects as do
+from router import events as facts
+from router import inputs as on
+from router.call import PHASES, Call, CallRules
+from router.call_table import TABLE, step
+
+CARE = on.QueueCare("support", announce_s=30.0, callback_key="1")
+INPUTS = typing.get_args(on.Input)
+
+
+class Story:
+    """Drives a call and keeps what it wanted."""
+
+    def __init__(self, to: on.Destination = on.Destination("flow", "main"), **more: object) -> None:
+        self.call = Call("c", CallRules(recordings_dir="/r"))
+        self.now = 1000.0
+        self.effects: list[do.Effect] = []
+        self.feed(on.Arrive("in", "+371200", "100", "trunk", to, **more))  # type: ignore[arg-type]
+
+    def feed(self, happened: on.Input, after: float = 0.0) -> list[do.Effect]:
+        self.now += after
+        got = step(self.call, happened, self.now)
+        self.effects += got
+        return got
+
+    def facts(self, kind: type) -> list[typing.Any]:
+        return [
+            effect.event
+            for effect in self.effects
+            if isinstance(effect, do.Fact) and isinstance(effect.event, kind)
+        ]
+
+    def of(self, kind: type) -> list[typing.Any]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+    @property
+    def outcome(self) -> str:
+        ended = self.facts(facts.CallEnded)
+        assert len(ended) == 1
+        return str(ended[0].outcome)
+
+    def wait(self) -> Story:
+        self.feed(on.LegUp("in"))
+        self.feed(on.FlowQueues("support"))
+        self.feed(on.Queued(CARE))
+        return self
+
+    def offer(self, agent: str = "anna", fence: int = 1, phones: int = 1) -> list[str]:
+        before = len(self.of(do.Dial))
+        targets = tuple(f"sip:{agent}{n}" for n in range(phones))
+        self.feed(on.Offered(agent, fence, "support", 15.0, targets))
+        return [dial.leg for dial in self.of(do.Dial)[before:]]
+
+    def talk(self, agent: str = "anna", fence: int = 1) -> str:
+        leg = self.offer(agent, fence)[0]
+        self.feed(on.LegRinging(leg))
+        self.feed(on.LegUp(leg), 3.0)
+        self.feed(on.OfferWon(agent, fence))
+        return leg
+
+
+@pytest.mark.parametrize(
+    ("phase", "kind"), list(itertools.product(PHASES, INPUTS)), ids=lambda value: str(value)[-40:]
+)
+def test_every_input_in_every_phase_is_handled_or_means_nothing(phase: str, kind: type) -> None:
+    story = Story()
+    story.call.phase = phase  # type: ignore[assignment]
+    got = step(story.call, sample(kind), 1001.0)
+    if (phase, kind) not in TABLE:
+        assert got == []
+
+
+def sample(kind: type) -> on.Input:
+    """A value of an input type, each field by its type."""
+    values: dict[str, object] = {
+        "leg": "in",
+        "destination": on.Destination("queue", "support"),
+        "care": CARE,
+        "cause": "bye",
+        "targets": ("sip:x",),
+        "prompts": (),
+        "greeting": (),
+        "skills": {},
+        "fence": 1,
+        "priority": 0,
+        "rank": None,
+        "ring_s": 15.0,
+        "timeout_s": 15.0,
+        "max_s": 60.0,
+        "to": "callback",
+    }
+    names = [f for f in typing.get_type_hints(kind)]
+    hints = typing.get_type_hints(kind)
+    made = {}
+    for name in names:
+        if name in values:
+            made[name] = values[name]
+        elif hints[name] is bool:
+            made[name] = False
+        else:
+            made[name] = "1"
+    return typing.cast(on.Input, kind(**made))
+
+
+def test_an_answered_call_is_recorded_and_leaves_one_end() -> None:
+    story = Story().wait()
+    leg = story.talk()
+    assert story.of(do.Join) == [do.Join("in", leg)]
+    assert story.of(do.Record) == [do.Record("c-r1", "/r/c-r1.part", "in", leg)]
+    story.feed(on.LegGone("in", "bye"), 60.0)
+    assert story.outcome == "answered"
+    ended = story.facts(facts.CallEnded)[0]
+    assert (ended.agent, ended.queue, ended.talked_s, ended.waited_s) == (
+        "anna",
+        "support",
+        60.0,
+        3.0,
+    )
+    assert story.of(do.StopRecording) == [do.StopRecording("c-r1")]
+    assert story.of(do.AgentDone) == [do.AgentDone("anna")]
+    assert do.Drop(leg, "bye") in story.effects
+
+
+@pytest.mark.parametrize(("after", "outcome"), [(4.9, "short-abandoned"), (5.0, "missed")])
+def test_a_caller_who_leaves_the_queue_is_missed(after: float, outcome: str) -> None:
+    story = Story().wait()
+    story.feed(on.LegGone("in", "bye"), after)
+    assert story.outcome == outcome
+    assert story.of(do.LeaveQueue) == [do.LeaveQueue("abandoned")]
+
+
+def test_a_caller_who_leaves_the_menu() -> None:
+    story = Story()
+    story.feed(on.LegUp("in"))
+    story.feed(on.LegGone("in", "bye"), 2.0)
+    assert story.outcome == "left-in-ivr"
+
+
+def test_no_such_number_is_refused_with_404() -> None:
+    story = Story(on.Destination("nowhere"))
+    assert story.outcome == "refused"
+    assert story.of(do.Drop)[0].status == 404
+
+
+def test_a_lost_caller_is_dropped() -> None:
+    story = Story().wait()
+    story.talk()
+    story.feed(on.MediaLost("in"), 20.0)
+    assert story.outcome == "dropped"
+
+
+def test_a_lost_agent_does_not_lose_the_caller() -> None:
+    """asterisk: stuck and zombie legs; here the caller hears why and goes to the head."""
+    story = Story().wait()
+    leg = story.talk()
+    story.feed(on.LegGone(leg, "lost"), 10.0)
+    assert story.of(do.EnterQueue)[-1] == do.EnterQueue("support", head=True)
+    assert story.of(do.AgentDone) == [do.AgentDone("anna", lost=True)]
+    story.feed(on.Queued(CARE))
+    assert story.of(do.TellPosition)[-1].first == (do.Phrase("agent-lost", "en"),)
+    story.talk("boris", 2)
+    story.feed(on.LegGone("in", "bye"), 30.0)
+    assert story.outcome == "answered"
+    assert story.facts(facts.CallEnded)[0].agent == "boris"
+
+
+@pytest.mark.parametrize(
+    ("cause", "end"),
+    [
+        ("busy", "refused"),
+        ("refused", "refused"),
+        ("no-answer", "rung-out"),
+        ("unreachable", "unreachable"),
+    ],
+)
+def test_an_agent_who_does_not_come_leaves_the_caller_waiting(cause: on.Cause, end: str) -> None:
+    story = Story().wait()
+    leg = story.offer()[0]
+    story.feed(on.LegGone(leg, cause))
+    assert [effect.end for effect in story.of(do.RefuseOffer)] == [end]
+    assert story.call.phase == "waiting"
+    story.talk("boris", 2)
+    assert story.call.phase == "talking"
+
+
+def test_a_phone_that_rings_out_is_hung_up() -> None:
+    story = Story().wait()
+    leg = story.offer()[0]
+    story.feed(on.TimerFired("ring"), 15.0)
+    assert do.Drop(leg, "no answer") in story.effects
+    assert story.of(do.RefuseOffer)[0].end == "rung-out"
+
+
+def test_the_first_of_two_phones_wins() -> None:
+    story = Story().wait()
+    desk, mobile = story.offer(phones=2)
+    story.feed(on.LegUp(mobile))
+    story.feed(on.OfferWon("anna", 1))
+    assert do.Drop(desk, "answered elsewhere") in story.effects
+    assert story.call.other_leg == mobile
+
+
+def test_an_answer_that_crosses_the_withdrawal_bridges_nobody() -> None:
+    story = Story().wait()
+    leg = story.offer()[0]
+    story.feed(on.Withdrawn("anna", 1, "phone gone"))
+    assert do.Drop(leg, "phone gone") in story.effects
+    story.feed(on.LegUp(leg))
+    assert story.of(do.Join) == []
+
+
+def test_the_callback_key_ends_the_wait_with_a_promise() -> None:
+    story = Story().wait()
+    story.feed(on.KeyPressed("in", "1"), 8.0)
+    assert story.of(do.LeaveQueue) == [do.LeaveQueue("callback-requested")]
+    story.feed(on.PlayDone("in", story.call.play))
+    assert story.outcome == "callback-requested"
+    assert story.facts(facts.CallEnded)[0].callback_number == "+371200"
+
+
+def test_hold_plays_music_to_the_other_side_only() -> None:
+    story = Story().wait()
+    leg = story.talk()
+    story.feed(on.LegHeld(leg))
+    assert story.of(do.Play)[-1].leg == "in"
+    assert story.of(do.Play)[-1].then_music
+    story.feed(on.LegResumed(leg))
+    assert story.of(do.Join)[-1] == do.Join("in", leg)
+
+
+def test_transfer_to_a_queue_is_at_once() -> None:
+    story = Story().wait()
+    leg = story.talk()
+    story.feed(on.TransferAsked(leg, on.Destination("queue", "billing")), 10.0)
+    assert story.of(do.TransferFate) == [do.TransferFate(leg, 200)]
+    assert story.of(do.EnterQueue)[-1] == do.EnterQueue("billing")
+    assert story.facts(facts.CallTransferred)[0].by == "anna"
+
+
+def test_transfer_to_a_phone_that_refuses_comes_back() -> None:
+    story = Story().wait()
+    leg = story.talk()
+    story.feed(on.TransferAsked(leg, on.Destination("agent", "boris"), ("sip:boris",)))
+    target = story.of(do.Dial)[-1].leg
+    story.feed(on.LegGone(target, "busy"))
+    assert story.of(do.TransferFate) == [do.TransferFate(leg, 486)]
+    assert story.of(do.Join)[-1] == do.Join("in", leg)
+
+
+def test_transfer_goes_on_when_the_referrer_hangs_up() -> None:
+    story = Story().wait()
+    leg = story.talk()
+    story.feed(on.TransferAsked(leg, on.Destination("agent", "boris"), ("sip:boris",)))
+    target = story.of(do.Dial)[-1].leg
+    story.feed(on.LegGone(leg, "bye"))
+    story.feed(on.LegUp(target), 4.0)
+    assert story.of(do.Join)[-1] == do.Join("in", target)
+    story.feed(on.LegGone(target, "bye"), 20.0)
+    assert story.outcome == "answered"
+    assert story.facts(facts.CallEnded)[0].agent == "boris"
+    assert [done.agent for done in story.of(do.AgentDone)] == ["anna", "boris"]
+
+
+def test_transfer_that_nobody_takes_after_the_referrer_left_returns_to_the_head() -> None:
+    story = Story().wait()
+    leg = story.talk()
+    story.feed(on.TransferAsked(leg, on.Destination("agent", "boris"), ("sip:boris",)))
+    story.feed(on.LegGone(leg, "bye"))
+    story.feed(on.TimerFired("ring"), 30.0)
+    assert story.of(do.EnterQueue)[-1] == do.EnterQueue("support", head=True)
+
+
+def test_voicemail_records_the_caller_alone() -> None:
+    story = Story()
+    story.feed(on.LegUp("in"))
+    story.feed(on.FlowTakesMessage((), 60.0))
+    story.feed(on.PlayDone("in", story.call.play))
+    assert story.of(do.Record) == [do.Record("c-r1", "/r/c-r1.part", "in", "")]
+    story.feed(on.LegGone("in", "bye"), 12.0)
+    assert story.outcome == "voicemail"
+
+
+def test_hidden_keys_never_reach_the_journal() -> None:
+    story = Story()
+    story.feed(on.LegUp("in"))
+    story.feed(on.FlowSays((), True, hidden=True))
+    story.feed(on.KeyPressed("in", "7"))
+    assert [press.key for press in story.facts(facts.DigitPressed)] == ["*"]
+    assert story.of(do.StepFlow)[-1] == do.StepFlow("digit", "7")
+
+
+def test_an_agents_own_call_leaves_no_fact() -> None:
+    story = Story(
+        on.Destination("agent", "boris"), internal=True, agent="anna", targets=("sip:boris",)
+    )
+    story.feed(on.LegUp("in"))
+    target = story.of(do.Dial)[-1].leg
+    story.feed(on.LegUp(target))
+    story.feed(on.LegGone("in", "bye"), 10.0)
+    assert story.of(do.Fact) == []
+    assert {busy.agent for busy in story.of(do.AgentBusy)} == {"anna", "boris"}
+    assert {done.agent for done in story.of(do.AgentDone)} == {"anna", "boris"}
+
+
+def inputs() -> st.SearchStrategy[on.Input]:
+    legs = st.sampled_from(["in", "c.2", "c.3", "c.4", "c.5"])
+    causes = st.sampled_from(typing.get_args(on.Cause))
+    agents = st.sampled_from(["anna", "boris"])
+    fences = st.integers(1, 3)
+    places = st.sampled_from(
+        [
+            on.Destination("queue", "support"),
+            on.Destination("agent", "boris"),
+            on.Destination("external", "1"),
+        ]
+    )
+    phones = st.sampled_from([(), ("sip:a",), ("sip:a", "sip:b")])
+    return st.one_of(
+        st.builds(on.LegUp, legs),
+        st.builds(on.LegRinging, legs, st.booleans()),
+        st.builds(on.LegGone, legs, causes),
+        st.builds(on.LegHeld, legs),
+        st.builds(on.LegResumed, legs),
+        st.builds(on.KeyPressed, legs, st.sampled_from("1#5")),
+        st.builds(on.PlayDone, legs, st.sampled_from([f"c.p{n}" for n in range(1, 6)])),
+        st.builds(on.MediaLost, legs),
+        st.just(on.FlowSays(())),
+        st.just(on.FlowQueues("support")),
+        st.builds(on.FlowDials, places, st.just(30.0), phones),
+        st.just(on.FlowTakesMessage((), 30.0)),
+        st.just(on.FlowPromisesCallback("1", "support")),
+        st.just(on.FlowEnds(("bye",), True, "done")),
+        st.just(on.Queued(CARE)),
+        st.builds(on.Offered, agents, fences, st.just("support"), st.just(15.0), phones),
+        st.builds(on.Withdrawn, agents, fences, st.just("gone")),
+        st.builds(on.OfferWon, agents, fences),
+        st.builds(on.OfferStale, agents, fences),
+        st.builds(on.Overflowed, st.sampled_from(["voicemail", "callback", "hang-up", "flow"])),
+        st.builds(on.TransferAsked, st.sampled_from(["", "c.2", "in"]), places, phones),
+        st.just(on.HangUpAsked("supervisor")),
+        st.builds(
+            on.TimerFired, st.sampled_from(["ring", "announce", "closing", "voicemail", "flow"])
+        ),
+    )
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(inputs(), max_size=40))
+def test_any_story_ends_once_and_leaves_no_leg(happened: list[on.Input]) -> None:
+    story = Story()
+    for item in happened:
+        story.feed(item, 1.0)
+    story.feed(on.HangUpAsked("supervisor"), 1.0)
+    assert story.call.phase == "ended"
+    assert len(story.facts(facts.CallEnded)) == 1
+    assert len(story.of(do.Finished)) == 1
+    assert all(leg.state == "gone" for leg in story.call.legs.values())
+    started = {record.recording for record in story.of(do.Record)}
+    assert started == {stop.recording for stop in story.of(do.StopRecording)}
+    after = len(story.effects)
+    for item in happened:
+        story.feed(item)
+    assert all(isinstance(effect, do.Drop) for effect in story.effects[after:])
