@@ -9,7 +9,9 @@ from pathlib import Path
 
 from config.errors import PeerError
 
-ABOUT = "A call centre that one command starts: SIP in, IVR, queue, softphones, recordings, tickets."
+ABOUT = (
+    "A call centre that one command starts: SIP in, IVR, queue, softphones, recordings, tickets."
+)
 EPILOG = """\
 first steps:
   offhook demo                    start everything on loopback, place five calls, verify them

@@ -100,9 +100,7 @@ class RtpLine:
                 due = await self._send_key(key, due)
                 done.set_result(None)
                 continue
-            frame = bytes(
-                self._voice[(self._at + n) % len(self._voice)] for n in range(FRAME)
-            )
+            frame = bytes(self._voice[(self._at + n) % len(self._voice)] for n in range(FRAME))
             self._at = (self._at + FRAME) % len(self._voice)
             self._send(0, frame, self._timestamp)
             self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF

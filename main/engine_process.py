@@ -1,0 +1,155 @@
+"""The engine's process: the composition root. Started by the supervisor, ends on SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from config.errors import PeerError
+from config.loading import load_settings
+from config.secrets import load_secrets
+from config.settings import Settings
+from config.store import migrate, open_database
+from engine.clock import Clock
+from engine.engine import Engine, Parts
+from engine.handover import EXIT_CONFIG, Handover
+from engine.journal import Journal
+from engine.registry import product_registry
+from engine.tasks import Tasks
+from engine.timers import Timers
+from ivr.loader import FlowSet, load_flows
+from ivr.prompts import PromptStore
+from main.cli import version
+from main.logs import set_up
+from recordings.client import Finisher
+from recordings.store import RecordingRows
+from tickets.policy import Policy
+from tickets.reader import RecordsReader
+
+log = logging.getLogger("engine")
+
+READERS = ("records", "recordings")
+
+
+def flows_of(settings: Settings) -> FlowSet:
+    return load_flows(settings.flows_dir, queues=frozenset(q.name for q in settings.queues))
+
+
+async def run(config: Path | None, handover: Handover) -> None:
+    """Everything from the configuration to the last call's end."""
+    loop = asyncio.get_running_loop()
+    settings = load_settings(config)
+    journal = Journal.open(
+        settings.data_dir / "journal",
+        product_registry(),
+        segment_bytes=settings.journal.segment_bytes,
+        total_bytes_max=settings.journal.total_bytes_max,
+        readers=READERS,
+    )
+    database = open_database(settings.store.database, settings.data_dir)
+    await migrate(database)
+    prompts = PromptStore(settings.data_dir / "prompts")
+    flows = flows_of(settings)
+    await prompts.prepare(flows)
+    clock = Clock(journal.last_at)
+    timers = Timers(clock, loop)
+    engine = Engine(
+        Parts(
+            settings=settings,
+            secrets=load_secrets(settings),
+            journal=journal,
+            database=database,
+            flows=flows,
+            prompts=prompts,
+            finisher=Finisher(),
+            reader=RecordsReader(
+                database,
+                Policy(settings.tickets.due_s, settings.tickets.repeat_window_s),
+                (RecordingRows(database.dialect),),
+            ),
+            listeners=[socket.socket(fileno=item.fd) for item in handover.sip],
+            workers={worker.name: Path(worker.socket) for worker in handover.workers},
+            version=version(),
+        ),
+        timers,
+        clock,
+    )
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await engine.start()
+    tasks = Tasks("engine process")
+    loop.add_signal_handler(signal.SIGHUP, lambda: tasks.start(reload(engine, config, prompts)))
+    gc.collect()
+    gc.freeze()
+    await serve_api(engine, handover, stopping)
+    await tasks.close()
+    await engine.stop()
+
+
+async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> None:
+    """SIGHUP: new settings and flows for calls to come; a wrong file changes nothing."""
+    try:
+        settings = load_settings(config)
+        flows = flows_of(settings)
+        await prompts.prepare(flows)
+    except PeerError as error:
+        log.error("not reloaded: %s", error)
+        return
+    engine.reload(settings, flows)
+    log.info("configuration reloaded")
+
+
+async def serve_api(engine: Engine, handover: Handover, stopping: asyncio.Event) -> None:
+    """The API until the end is asked for; its access log is off (call ids, tokens)."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(engine),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
+    )
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    sock = socket.socket(fileno=handover.api.fd)
+    tasks = Tasks("api")
+    serving = tasks.start(server.serve(sockets=[sock]))
+    log.info("ready: version %s, generation %s", engine.version, engine.journal.generation)
+    waiting = tasks.start(_until(stopping))
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await asyncio.wait({serving})
+    await tasks.close()
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def main() -> int:
+    options = argparse.ArgumentParser()
+    options.add_argument("--config", type=Path)
+    options.add_argument("--log-level", default="info")
+    chosen = options.parse_args()
+    set_up(chosen.log_level)
+    try:
+        uvloop.run(run(chosen.config, Handover.from_environment()))
+    except PeerError as error:
+        log.error("%s", error)
+        return EXIT_CONFIG
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

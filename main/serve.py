@@ -1,0 +1,46 @@
+"""``offhook serve``: check the configuration, then become the supervisor."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from config.loading import load_settings
+from config.secrets import load_secrets
+from config.settings import Settings
+from engine.handover import Listener, SupervisorPlan, media_workers, socket_folder
+
+
+def plan_of(settings: Settings, config: Path | None, log_level: str) -> SupervisorPlan:
+    """What the supervisor opens and starts for these settings."""
+    data_dir = str(settings.data_dir)
+    media = settings.media
+    engine = [sys.executable, "-m", "main.engine_process", "--log-level", log_level]
+    if config is not None:
+        engine += ["--config", str(config.absolute())]
+    return SupervisorPlan(
+        data_dir=data_dir,
+        sip=tuple(Listener(item.transport, item.host, item.port) for item in settings.sip.listen),
+        api=Listener("tcp", settings.api.host, settings.api.port),
+        workers=media_workers(
+            socket_folder(data_dir),
+            media.workers,
+            media.host,
+            media.port_min,
+            media.port_max,
+            media.port_rest_s,
+        ),
+        engine=tuple(engine),
+    )
+
+
+def serve(config: Path | None, log_level: str) -> NoReturn:
+    """Raises ConfigError for a wrong configuration; else this process is the supervisor."""
+    from engine.supervisor import replace_process
+
+    settings = load_settings(config)
+    load_secrets(settings)
+    os.makedirs(settings.data_dir, exist_ok=True)
+    replace_process(plan_of(settings, config, log_level))
