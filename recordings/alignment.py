@@ -98,7 +98,8 @@ class Cutter:
                 # A late packet begins a run only upwards; ahead is never above its own delay.
                 if behind is None or first.jumped or delay - behind > STEP:
                     ready = all_of_it or now - first.arrival >= VIEW_MAX
-                    ahead, count, complete = self._ahead()
+                    enough = None if behind is None or first.jumped else behind + STEP
+                    ahead, count, complete = self._ahead(enough)
                     if not complete and not ready:
                         return
                     begins = behind is None or self._differs(
@@ -110,15 +111,22 @@ class Cutter:
             past.append(first.arrival - first.time)
             yield first, begins
 
-    def _ahead(self) -> tuple[int, int, bool]:
-        """(least delay ahead, packets it rests on, whether the whole view was there)."""
+    def _ahead(self, enough: int | None) -> tuple[int, int, bool]:
+        """(least delay ahead, packets it rests on, whether that can be judged by).
+
+        It can when the whole view is there, or at the first delay down to ``enough``.
+        """
         first = self._waiting[0]
         least, count, last = first.arrival - first.time, 1, first.arrival - first.time
         for packet in islice(self._waiting, 1, None):
             delay = packet.arrival - packet.time
             if packet.jumped and abs(delay - last) > JUMP:
                 return least, count, True
-            least, last, count = min(least, delay), delay, count + 1
+            if delay < least:
+                least = delay
+                if enough is not None and least <= enough:
+                    return least, count, True
+            last, count = delay, count + 1
             if count >= VIEW_PACKETS and packet.arrival - first.arrival >= VIEW:
                 return least, count, True
         return least, count, False

@@ -56,16 +56,24 @@ def rms_dbfs(samples: Sequence[int]) -> float:
     return 10 * math.log10(mean / FULL_SCALE**2) if mean else SILENT_DBFS
 
 
-def tone_level(samples: Sequence[int], rate: int, freq: float) -> float:
-    """Level in dBFS of one frequency (Goertzel), as ``rms_dbfs`` of that tone alone."""
-    if not samples:
+def tone_level(samples: Sequence[int], rate: int, freq: float, *, block_s: float = 0.05) -> float:
+    """Level in dBFS of one frequency, as ``rms_dbfs`` of that tone alone.
+
+    Goertzel over blocks, powers added up, so that pauses and jumps of the phase do not hide
+    the tone. Frequencies that differ by multiples of 1 / ``block_s`` do not disturb each other.
+    """
+    block = min(len(samples), max(1, round(block_s * rate)))
+    count = len(samples) // block if block else 0
+    if not count:
         return SILENT_DBFS
     turn = 2 * math.cos(2 * math.pi * freq / rate)
-    before = last = 0.0
-    for value in samples:
-        before, last = last, value + turn * last - before
-    power = before * before + last * last - turn * before * last
-    mean = 2 * power / (len(samples) * FULL_SCALE) ** 2
+    power = 0.0
+    for start in range(0, count * block, block):
+        before = last = 0.0
+        for value in samples[start : start + block]:
+            before, last = last, value + turn * last - before
+        power += before * before + last * last - turn * before * last
+    mean = 2 * power / count / (block * FULL_SCALE) ** 2
     return 10 * math.log10(mean) if mean > 1e-12 else SILENT_DBFS
 
 
