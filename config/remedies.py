@@ -81,6 +81,11 @@ def _words(detail: ErrorDetails) -> str:
     context = detail.get("ctx", {})
     value = detail["input"]
     match detail["type"]:
+        case "union_tag_invalid":
+            tag, known = str(context["tag"]), re.findall(r"'([^']*)'", context["expected_tags"])
+            return f"unknown {context['discriminator']} {tag!r}; {suggest(tag, known)}"
+        case "union_tag_not_found":
+            return f"{context['discriminator']} is missing; add {context['discriminator']}: ..."
         case "missing":
             return "is missing; add it"
         case "literal_error" | "enum":
@@ -110,6 +115,8 @@ def _real(loc: Place, data: Any) -> Place:
     place: list[str | int] = []
     value = data
     for at, step in enumerate(loc):
+        if step == "[key]":
+            break
         if isinstance(value, Mapping):
             if step not in value and at < len(loc) - 1:
                 continue  # the tag of a union's branch, not a key
@@ -151,12 +158,26 @@ def _value(data: Any, path: Place) -> Any:
 
 def _keys_at(model: type[BaseModel], loc: Place) -> list[str]:
     """The keys that the model at ``loc`` knows."""
-    models = [model]
+    branches = models = [model]
     for step in loc:
+        if not isinstance(step, str):
+            continue
+        if chosen := [one for one in branches if step in _tags(one)]:
+            models = chosen
+            continue
         fields = [one.model_fields[step] for one in models if step in one.model_fields]
         if fields:
-            models = [found for field in fields for found in _models_in(field.annotation)]
-    return sorted({key for one in models for key in one.model_fields})
+            branches = models = [
+                found for field in fields for found in _models_in(field.annotation)
+            ]
+    known = (pair for one in models for pair in one.model_fields.items())
+    return sorted({field.alias or key for key, field in known})
+
+
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    """The values of ``type`` that choose this model in a union."""
+    tag = model.model_fields.get("type")
+    return typing.get_args(tag.annotation) if tag else ()
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
