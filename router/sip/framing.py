@@ -34,7 +34,7 @@ class StreamFramer:
     @property
     def unfinished(self) -> bool:
         """Bytes of a message that is not complete wait (for a deadline on slow peers)."""
-        return bool(self._buffer)
+        return not PING.startswith(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes in; return what is complete, in order.

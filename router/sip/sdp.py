@@ -169,12 +169,8 @@ def answer(offer_body: bytes, local: LocalMedia) -> Negotiated:
     """Answer an offer (RFC 3264 6): the first codec of the offer that we have, its payload
     types, its order of media. Raises SdpError, NoCommonCodec."""
     offer = parse_description(offer_body)
-    for chosen, medium in enumerate(offer.media):
-        codec = next((name for name in medium.codecs if name in local.codecs), None)
-        if medium.usable and codec is not None:
-            break
-    else:
-        raise NoCommonCodec
+    chosen, codec = _choose(offer.media, local)
+    medium = offer.media[chosen]
     agreed = _negotiate(medium, codec, local)
     sections: list[str] = []
     for index, other in enumerate(offer.media):
@@ -196,10 +192,18 @@ def answer(offer_body: bytes, local: LocalMedia) -> Negotiated:
 
 def read_answer(answer_body: bytes, local: LocalMedia) -> Negotiated:
     """Read the answer to our offer (RFC 3264 7). Raises SdpError, NoCommonCodec."""
-    for medium in parse_description(answer_body).media:
-        codec = next((name for name in medium.codecs if name in local.codecs), None)
-        if medium.usable and codec is not None:
-            return _negotiate(medium, codec, local)
+    media = parse_description(answer_body).media
+    chosen, codec = _choose(media, local)
+    return _negotiate(media[chosen], codec, local)
+
+
+def _choose(media: tuple[Medium, ...], local: LocalMedia) -> tuple[int, str]:
+    """Index of the first medium that we can use, and its first codec that we have."""
+    for index, medium in enumerate(media):
+        if medium.usable:
+            for name in medium.codecs:
+                if name in local.codecs:
+                    return index, name
     raise NoCommonCodec
 
 
@@ -341,6 +345,9 @@ def _medium(section: list[str], host: str | None, direction: Direction) -> Mediu
     port = parts[1].partition("/")[0]  # "49170/2": two ports, the first counts
     if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
         raise SdpError("Malformed m= line")
+    if parts[0] != "audio":
+        # it will be refused, so what it says need not make sense
+        return Medium(parts[0], int(port), parts[2], tuple(parts[3:]), None, direction)
     connection = _first(section, "c=")
     rtpmaps: dict[int, str] = {}
     fmtp: dict[int, str] = {}
@@ -349,7 +356,7 @@ def _medium(section: list[str], host: str | None, direction: Direction) -> Mediu
         name, _, value = line[2:].partition(":") if line[:2] == "a=" else ("", "", "")
         if name in ("rtpmap", "fmtp"):
             number, _, rest = value.partition(" ")
-            if not (number.isascii() and number.isdigit()) or int(number[:4]) > 127:
+            if not (number.isascii() and number.isdigit()) or len(number) > 3:
                 raise SdpError(f"Malformed {name}")
             (rtpmaps if name == "rtpmap" else fmtp).setdefault(int(number), rest.strip())
         elif name == "ptime" and value.isascii() and value.isdigit() and len(value) <= 4:
