@@ -111,6 +111,10 @@ class Cutter:
             past.append(first.arrival - first.time)
             yield first, begins
 
+    def judged_up_to(self, now: int) -> int:
+        """No packet that arrived before this is still held back at ``now``."""
+        return self._waiting[0].arrival if self._waiting else now
+
     def _ahead(self, enough: int | None) -> tuple[int, int, bool]:
         """(least delay ahead, packets it rests on, whether that can be judged by).
 
@@ -205,7 +209,7 @@ class _Source:
             if begins:
                 yield from self.follower.finish_run()
             self.follower.push(packet)
-        yield from self.follower.take(now, all_of_it=all_of_it)
+        yield from self.follower.take(self.cutter.judged_up_to(now), all_of_it=all_of_it)
 
 
 class Aligner:
