@@ -67,6 +67,8 @@ def load_secrets(settings: Settings) -> Secrets:
     trunks = {}
     for trunk in settings.trunks:
         named = _named(trunk.password_env, trunk.password_file, f"trunks.{trunk.name}")
+        if named is None and trunk.username:
+            named = kept.setdefault("trunks", {}).setdefault(trunk.name, _password())
         if named is not None:
             trunks[trunk.name] = named
     if json.dumps(kept, sort_keys=True) != before:

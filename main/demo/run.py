@@ -1,0 +1,80 @@
+"""``offhook demo``: the whole system on loopback, five real calls, verified from the outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from main.demo.calls import STORIES, Stage, perform
+from main.demo.system import System
+from main.demo.verify import Verdict, verify
+
+
+def demo(*, keep: bool, as_json: bool) -> int:
+    """0 where every call left exactly what it should, 1 where anything is off."""
+    return asyncio.run(_demo(keep, as_json))
+
+
+async def _demo(keep: bool, as_json: bool) -> int:
+    begun = time.monotonic()
+    out = sys.stderr if as_json else sys.stdout
+
+    def say(who: str, what: str) -> None:
+        print(f"{time.monotonic() - begun:6.1f} s  {who:>13}  {what}", file=out, flush=True)
+
+    system = System(Path(tempfile.mkdtemp(prefix="offhook-demo-")))
+    try:
+        await system.start()
+        say("offhook", f"is ready after {system.started_in_s:.1f} s")
+        say("offhook", f"SIP {system.sip[0]}:{system.sip[1]}, API {system.url}")
+        stage = Stage(system, say)
+        await stage.open()
+        try:
+            await perform(stage)
+            verdict = await verify(system, STORIES)
+        finally:
+            await stage.close()
+        _tell(verdict, system, out)
+        if as_json:
+            print(json.dumps(verdict.summary()))
+        if keep and verdict.ok:
+            _how_to_try(system, out)
+            await system.wait()
+        return 0 if verdict.ok else 1
+    finally:
+        system.stop()
+
+
+def _tell(verdict: Verdict, system: System, out: object) -> None:
+    lines = ["", "verified from the outside:"]
+    lines += [f"  {'ok ' if check.ok else 'OFF'} {check.text}" for check in verdict.checks]
+    lines += [
+        "",
+        f"  tickets     {system.url}/tickets",
+        f"  recordings  {system.folder / 'recordings'}",
+        f"  metrics     {system.url}/metrics",
+        f"  log         {system.log}",
+        f"  token for both addresses: own.admin_token in {system.folder / 'secrets.json'}",
+        "",
+        "all is well" if verdict.ok else "something is OFF, see above",
+    ]
+    print("\n".join(lines), file=out, flush=True)  # type: ignore[call-overload]
+
+
+def _how_to_try(system: System, out: object) -> None:
+    host, port = system.sip
+    secrets = system.secrets
+    lines = [
+        "",
+        "it stays on; Ctrl-C ends it. Softphones (UDP or TCP):",
+        f"  agent Anna   101 / {secrets['phones']['101']}  at {host}:{port} - dial *11 to sign in",
+        f"  agent Boris  102 / {secrets['phones']['102']}  at {host}:{port} - dial *11 to sign in",
+        f"  a caller     caller / {secrets['trunks']['your-phone']} as authentication user,"
+        " without registering; dial 100",
+        f"  API pages    {system.url}/docs",
+    ]
+    print("\n".join(lines), file=out, flush=True)  # type: ignore[call-overload]
