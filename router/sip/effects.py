@@ -1,4 +1,4 @@
-"""What the sans-I/O SIP core takes and gives: flows, effects for the transport, events for the call.
+"""What the sans-I/O SIP core takes and gives: flows, effects for the transport, call events.
 
 The core never sees a socket. A ``Flow`` names where a message came from or goes to; the
 transport turns ``Send`` into a datagram or bytes on a connection. Events are keyed by

@@ -8,11 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from config.errors import MisuseError
 from config.settings import Sip
+from router.sip import changes, indialog, outgoing, reliable, transfer
+from router.sip.alarmed import on_alarm
+from router.sip.client import on_failed, on_responded
+from router.sip.core import Core
+from router.sip.dialog import stream_is_gone
 from router.sip.directory import Directory
-from router.sip.effects import Effect, Event, Flow
-from router.sip.registrar import Contact
-from router.sip.target import Credentials, Target
+from router.sip.effects import Effect, Event, Flow, RegistrationChanged
+from router.sip.gate import Gate
+from router.sip.leg import Leg
+from router.sip.leg_table import LegEvent
+from router.sip.message import ParseError, Request, Uri
+from router.sip.parser import ParseLimits, parse_message
+from router.sip.registrar import Contact, Registrar
+from router.sip.stateless import answer_unparsable
+from router.sip.target import Credentials, Target, flow_of
+from router.sip.transaction_events import (
+    Acked,
+    CancelAsked,
+    Requested,
+    Responded,
+    TimedOut,
+)
+from router.sip.useragent import Why, fire
 
 Output = list[Effect | Event]
 
@@ -24,8 +44,9 @@ class Endpoint:
     tags, branches, Call-IDs); ``nonce_secret`` keys the digest nonces (at least 16 bytes);
     ``local_host`` tells the (host, port) that peers of a flow reach us at.
 
-    Raises MisuseError for an unknown leg or one whose state forbids the call; ``hang_up`` is
-    idempotent and never raises. Nothing that a peer sends raises.
+    A leg that is over or was never there is no error: nothing happens (its end and the call
+    layer's wish may cross). MisuseError is for what the leg's state forbids: answering an
+    outgoing leg, acknowledging what owes nothing. Nothing that a peer sends raises.
     """
 
     def __init__(
@@ -36,29 +57,70 @@ class Endpoint:
         token: Callable[[], str],
         nonce_secret: bytes,
         local_host: Callable[[Flow], tuple[str, int]],
-    ) -> None: ...
+    ) -> None:
+        limits = settings.limits
+        self._limits = ParseLimits(
+            limits.message_bytes_max, limits.body_bytes_max, limits.headers_max
+        )
+        self._core = Core(settings, directory, token, local_host)
+        self._registrar = Registrar(settings)
+        self._gate = Gate(self._core, self._registrar, nonce_secret)
+        self._now = 0.0
 
     # --- the network ---------------------------------------------------------------------
 
     def receive(self, data: bytes, flow: Flow, now: float) -> Output:
         """A datagram, or one complete framed message of a stream."""
-        raise NotImplementedError
+        if not data.strip(b"\r\n\x00 "):
+            return []  # keep-alives of UDP (RFC 5626 4.4.1 and its imitations)
+        try:
+            message = parse_message(data, self._limits)
+        except ParseError as error:
+            return [*answer_unparsable(error, flow)]
+        core = self._core
+        try:
+            if not (isinstance(message, Request) and self._gate.turn_away(message, flow, now)):
+                core.take(core.transactions.receive(message, flow, now))
+        except ParseError as error:
+            if isinstance(message, Request):
+                core.take(answer_unparsable(ParseError(error.reason, error.status, message), flow))
+        return self._done(now)
 
     def stream_closed(self, connection: int, now: float) -> Output:
         """The stream of this number is gone; what used it finds another way or fails."""
-        raise NotImplementedError
+        core = self._core
+        for user, left in self._registrar.stream_closed(connection):
+            core.tell(RegistrationChanged(user, left))
+        for leg in core.legs.values():
+            stream_is_gone(leg.dialog, connection)
+            for fork in leg.forks.values():
+                stream_is_gone(fork, connection)
+        core.take(core.transactions.stream_closed(connection, now))
+        return self._done(now)
 
     def send_failed(self, flow: Flow, now: float) -> Output:
         """The last ``Send`` to this flow could not be sent (refused, unreachable, no route)."""
-        raise NotImplementedError
+        self._core.take(self._core.transactions.transport_failed(flow, now))
+        return self._done(now)
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do next, or None."""
-        raise NotImplementedError
+        core = self._core
+        times = (core.transactions.next_deadline, core.alarms.next, self._registrar.next_deadline)
+        return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> Output:
-        raise NotImplementedError
+        """Do what is due."""
+        core = self._core
+        core.take(core.transactions.tick(now))
+        self._drain(now)
+        while (due := core.alarms.due(now)) is not None:
+            on_alarm(core, *due, now)
+            self._drain(now)
+        for user, left in self._registrar.expire(now):
+            core.tell(RegistrationChanged(user, left))
+        return self._done(now)
 
     # --- an incoming leg (after Invited) --------------------------------------------------
 
@@ -66,12 +128,28 @@ class Endpoint:
         self, leg: str, now: float, status: int = 180, reason: str = "", body: bytes = b""
     ) -> Output:
         """A provisional response; reliable (RFC 3262) if the peer requires it, or supports it
-        and there is a body."""
-        raise NotImplementedError
+        and there is a body. After ``answer``: nothing."""
+        found = self._leg(leg, incoming=True)
+        if not 101 <= status <= 199:
+            raise MisuseError(f"{status} is no provisional status")
+        if found is not None and found.state == "invited" and found.held_answer is None:
+            reliable.progress(self._core, found, status, reason, body, now)
+        return self._done(now)
 
     def answer(self, leg: str, body: bytes, now: float) -> Output:
-        """200 with a session description; Confirmed follows, or Ended('no ack')."""
-        raise NotImplementedError
+        """200 with a session description; Confirmed follows, or Ended('no ack').
+
+        While a reliable provisional response with a session description waits for its PRACK,
+        the 200 waits with it. Once such a one was acknowledged, the 200 carries none.
+        """
+        found = self._leg(leg, incoming=True)
+        if found is None or found.held_answer is not None:
+            return []
+        if found.state == "invited" and reliable.answer_must_wait(found):
+            found.held_answer = body
+        else:
+            self._fire(found, "answer", now, Why(body=body))
+        return self._done(now)
 
     def reject(
         self,
@@ -82,7 +160,12 @@ class Endpoint:
         headers: tuple[tuple[str, str], ...] = (),
     ) -> Output:
         """A final refusal; nothing more comes from this leg (no Ended follows)."""
-        raise NotImplementedError
+        found = self._leg(leg, incoming=True)
+        if not 300 <= status <= 699:
+            raise MisuseError(f"{status} is no refusal")
+        if found is not None:
+            self._fire(found, "reject", now, Why(status=status, reason=reason, headers=headers))
+        return self._done(now)
 
     # --- an outgoing leg ------------------------------------------------------------------
 
@@ -101,13 +184,26 @@ class Endpoint:
         """Call somebody: Progressed*, then Answered or Refused.
 
         ``body`` b"" asks the peer for the offer: then Answered.body is that offer and the
-        call layer owes ``acknowledge``. ``caller`` is the user part of From.
+        call layer owes ``acknowledge``. ``caller`` is the user part of From. PeerError for a
+        target that is no SIP URI; MisuseError for a leg that is there already.
         """
-        raise NotImplementedError
+        if leg in self._core.legs:
+            raise MisuseError(f"leg {leg!r} is there already")
+        made = outgoing.new_leg(
+            self._core, leg, target, body, caller, caller_name, credentials, headers
+        )
+        outgoing.send_invite(self._core, made, now)
+        return self._done(now)
 
     def acknowledge(self, leg: str, body: bytes, now: float) -> Output:
         """The ACK with our answer, after Answered of a late offer."""
-        raise NotImplementedError
+        found = self._leg(leg, incoming=False)
+        if found is not None:
+            found.sent = body
+            found.exchange = "stable"
+            self._fire(found, "acknowledge", now, Why(body=body))
+            changes.pump(self._core, found, now)
+        return self._done(now)
 
     # --- both -----------------------------------------------------------------------------
 
@@ -118,32 +214,55 @@ class Endpoint:
         Ended('bye') right away. An outgoing leg not answered yet gives Refused(487) when the
         peer confirms or the wait for it runs out.
         """
-        raise NotImplementedError
+        found = self._leg(leg)
+        if found is not None:
+            self._fire(found, "hang-up", now, Why(status=status, reason=reason))
+        return self._done(now)
 
     def change(self, leg: str, body: bytes, now: float) -> Output:
         """Our re-INVITE (UPDATE in an early dialog): ChangeAnswered or ChangeRefused follows.
 
-        A 491 is repeated by the core after the interval of RFC 3261 14.1.
+        It waits while another change is under way; a newer one replaces one that waits (and
+        gets the one event of both). A 491 is repeated by the core after the interval of
+        RFC 3261 14.1. Where an early dialog allows no UPDATE: ChangeRefused(491) at once.
         """
-        raise NotImplementedError
+        found = self._leg(leg)
+        if found is not None:
+            changes.want(self._core, found, body, now)
+        return self._done(now)
 
     def accept_change(self, leg: str, body: bytes, now: float) -> Output:
-        """Answer ChangeAsked with 200 and this session description."""
-        raise NotImplementedError
+        """Answer ChangeAsked with 200 and this session description. For a re-INVITE without an
+        offer it is ours, and Confirmed brings the answer."""
+        found = self._leg(leg)
+        if found is not None:
+            changes.accept(self._core, found, body, now)
+        return self._done(now)
 
     def reject_change(self, leg: str, status: int, now: float) -> Output:
         """Answer ChangeAsked with a refusal (488 for a session description that cannot be)."""
-        raise NotImplementedError
+        found = self._leg(leg)
+        if found is not None:
+            changes.refuse(self._core, found, status, now)
+        return self._done(now)
 
     def transfer_done(self, leg: str, status: int, now: float) -> Output:
         """The fate of TransferAsked: a final NOTIFY with ``SIP/2.0 <status>``."""
-        raise NotImplementedError
+        found = self._leg(leg)
+        if found is not None and found.state == "confirmed":
+            transfer.done(self._core, found, status, now)
+        return self._done(now)
 
     # --- registrations and addresses ------------------------------------------------------
 
     def contacts(self, user: str) -> list[Contact]:
         """Live contacts of an agent's SIP user, best q first, then the newest."""
-        raise NotImplementedError
+        return self._registrar.contacts(user, self._now)
+
+    @property
+    def registrar(self) -> Registrar:
+        """The bindings as data: ``all`` and ``restore``."""
+        return self._registrar
 
     def target_of(self, uri: str) -> Target:
         """The target of an address like ``sip:192.0.2.1:5060;transport=tcp``.
@@ -151,8 +270,79 @@ class Endpoint:
         The host stands as it is in the flow; the shell resolves a name before sending.
         Raises PeerError for what is no SIP URI.
         """
-        raise NotImplementedError
+        return Target(uri, flow_of(Uri.parse(uri)))
 
     def figures(self) -> Mapping[str, int]:
         """Gauges: dialogs, transactions, registrations."""
-        raise NotImplementedError
+        core = self._core
+        return {
+            "dialogs": len(core.legs),
+            "transactions": len(core.transactions),
+            "registrations": len(self._registrar),
+        }
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _leg(self, leg: str, incoming: bool | None = None) -> Leg | None:
+        found = self._core.legs.get(leg)
+        if found is not None and incoming is not None and found.incoming is not incoming:
+            raise MisuseError(f"leg {leg!r} goes the other way")
+        return found
+
+    def _fire(self, leg: Leg, event: LegEvent, now: float, why: Why) -> None:
+        """A wish of the call layer. One that came too late, for a leg that it has seen end
+        or is about to, means nothing; any other without a row is misuse."""
+        if not fire(self._core, leg, event, now, why) and leg.state not in ("closing", "ended"):
+            raise MisuseError(f"{event} for a leg that is {leg.state}")
+
+    def _done(self, now: float) -> Output:
+        """Finish the step: what the transaction layer told, then what there is to give back."""
+        core = self._core
+        self._drain(now)
+        if now > self._now:
+            self._now = now
+        out, core.out = core.out, []
+        return out
+
+    def _drain(self, now: float) -> None:
+        core = self._core
+        while core.inbox:
+            event = core.inbox.popleft()
+            if isinstance(event, Responded):
+                on_responded(core, event.tx, event.response, event.flow, now)
+            elif isinstance(event, Requested):
+                self._on_requested(event.tx, event.request, event.flow, now)
+            elif isinstance(event, Acked):
+                self._on_acked(event.request, now)
+            elif isinstance(event, CancelAsked):
+                self._on_cancel(event.tx, now)
+            elif isinstance(event, TimedOut):
+                on_failed(core, event.tx, 408, now)
+            else:
+                on_failed(core, event.tx, 503, now)
+
+    def _on_requested(self, tx: str, request: Request, flow: Flow, now: float) -> None:
+        core = self._core
+        try:
+            if request.to.tag is not None:
+                indialog.on_request(core, tx, request, now)
+            else:
+                self._gate.on_request(tx, request, flow, now)
+        except ParseError as error:
+            core.respond(tx, request, error.status, now, reason=error.reason)
+
+    def _on_acked(self, request: Request, now: float) -> None:
+        try:
+            indialog.on_ack(self._core, request, now)
+        except ParseError:
+            return  # an ACK is never answered (RFC 3261 17)
+
+    def _on_cancel(self, tx: str, now: float) -> None:
+        """RFC 3261 9.2: the INVITE is answered 487; of a re-INVITE the session stays."""
+        leg = self._core.invited.pop(tx, None)
+        if leg is None:
+            return
+        if leg.tx == tx:
+            fire(self._core, leg, "cancelled", now, Why(cause="cancel"))
+        else:
+            changes.refuse(self._core, leg, 487, now)

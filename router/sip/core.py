@@ -1,0 +1,174 @@
+"""What all parts of the user agent share: its tables, and how it sends and answers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from zlib import crc32
+
+from config.settings import Sip
+from router.sip.alarms import Alarms
+from router.sip.dialog import Dialog, next_hop, request_in
+from router.sip.directory import Directory
+from router.sip.effects import CloseStream, Effect, Event, Flow, Send
+from router.sip.leg import Leg, Outstanding, Purpose
+from router.sip.message import Request, Response, response_to
+from router.sip.transaction import Transactions
+from router.sip.transaction_events import TransactionEvent, TransactionLimits
+from router.sip.uri import host_port
+
+T1_S = 0.5
+T2_S = 4.0
+GIVE_UP_S = 64 * T1_S  # RFC 3261 13.3.1.4, 9.1: so long for an ACK, for the end of a CANCEL
+
+ALLOW = "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, REFER, OPTIONS, REGISTER"
+OPTION_TAGS = frozenset({"100rel", "timer", "norefersub"})
+SUPPORTED = "100rel, timer, norefersub"
+SDP = "application/sdp"
+
+Pairs = Iterable[tuple[str, str]]
+
+
+class Core:
+    """Tables and sending. ``out`` gathers what the running step gives back; transaction events
+    wait in ``inbox`` until the step that caused them is done."""
+
+    def __init__(
+        self,
+        settings: Sip,
+        directory: Directory,
+        token: Callable[[], str],
+        local_host: Callable[[Flow], tuple[str, int]],
+    ) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.token = token
+        self.local_host = local_host
+        self.transactions = Transactions(
+            limits=TransactionLimits(
+                settings.limits.transactions_max, settings.limits.retry_after_s
+            ),
+            branch=token,
+            sent_by=local_host,
+            t1=T1_S,
+            t2=T2_S,
+        )
+        self.alarms = Alarms()
+        self.legs: dict[str, Leg] = {}
+        self.tags: dict[str, Leg] = {}  # by the tag that is ours
+        self.invited: dict[str, Leg] = {}  # by the server transaction of an open INVITE
+        self.outstanding: dict[str, Outstanding] = {}  # by client transaction
+        self.out: list[Effect | Event] = []
+        self.inbox: deque[TransactionEvent] = deque()
+
+    # --- the transaction layer -------------------------------------------------------------
+
+    def take(self, outcome: Iterable[Send | CloseStream | TransactionEvent]) -> None:
+        """Sort what the transaction layer gives: effects go out, events wait their turn."""
+        for item in outcome:
+            if isinstance(item, Send | CloseStream):
+                self.out.append(item)
+            else:
+                self.inbox.append(item)
+
+    def tell(self, event: Event) -> None:
+        self.out.append(event)
+
+    def respond(
+        self,
+        tx: str,
+        request: Request,
+        status: int,
+        now: float,
+        *,
+        reason: str = "",
+        headers: Pairs = (),
+        body: bytes = b"",
+        tag: str | None = None,
+    ) -> Response:
+        """Answer a request; without ``tag`` the To gets a fresh one (RFC 3261 8.2.6.2)."""
+        if body:
+            headers = (*headers, ("Content-Type", SDP))
+        response = response_to(
+            request, status, reason or None, self.token() if tag is None else tag, headers, body
+        )
+        self.take(self.transactions.respond(tx, response, now))
+        return response
+
+    def send(
+        self,
+        purpose: Purpose,
+        leg: Leg,
+        dialog: Dialog,
+        method: str,
+        now: float,
+        extra: list[tuple[str, str]],
+        body: bytes = b"",
+        kind: str = SDP,
+    ) -> str:
+        """A request within ``dialog`` in a transaction of its own; returns the transaction."""
+        if body:
+            extra.append(("Content-Type", kind))
+        request = request_in(dialog, method, extra, body)
+        return self.start(Outstanding(purpose, leg, dialog, request, next_hop(dialog)), now)
+
+    def start(self, call: Outstanding, now: float) -> str:
+        """Send what ``call`` describes; its responses come back to it."""
+        tx, outcome = self.transactions.request(call.request, call.flow, now)
+        self.outstanding[tx] = call
+        self.take(outcome)
+        return tx
+
+    def acknowledge(self, call: Outstanding, dialog: Dialog, body: bytes) -> None:
+        """The ACK for a 2xx (RFC 3261 13.2.2.4), with the INVITE's credentials."""
+        extra = [
+            item
+            for item in call.request.headers
+            if item[0] in ("Authorization", "Proxy-Authorization")
+        ]
+        if body:
+            extra.append(("Content-Type", SDP))
+        ack = request_in(dialog, "ACK", extra, body, call.request.cseq.number)
+        sent = call.acks[dialog.remote_tag] = self.transactions.send_ack(ack, next_hop(dialog))
+        self.out += sent
+
+    def acknowledge_again(self, call: Outstanding, tag: str) -> bool:
+        """Repeat the ACK of the fork ``tag``; False when it was never sent."""
+        sent = call.acks.get(tag)
+        if sent is None:
+            return False
+        self.out += sent
+        return True
+
+    # --- words that messages need ------------------------------------------------------------
+
+    def contact(self, flow: Flow) -> str:
+        """Our Contact for a peer at ``flow``."""
+        host, port = self.local_host(flow)
+        tail = ";transport=tcp" if flow.transport == "tcp" else ""
+        return f"<sip:offhook@{host_port(host, port)}{tail}>"
+
+    def dice(self, below: int) -> int:
+        """An even choice of 0..below-1 out of the token source."""
+        return crc32(self.token().encode()) % below
+
+    # --- legs -----------------------------------------------------------------------------------
+
+    def keep(self, leg: Leg) -> None:
+        self.legs[leg.id] = leg
+        self.tags[leg.dialog.local_tag] = leg
+
+    def forget(self, leg: Leg) -> None:
+        """The leg ended. Its tag stays while our BYE is under way, for one that crosses it."""
+        self.legs.pop(leg.id, None)
+        self.alarms.clear_all(leg.id)
+        if leg.incoming:
+            self.invited.pop(leg.tx, None)
+        leg.forks.clear()
+        leg.reliable = leg.unacked = leg.transfer = None
+        leg.wanted = leg.held_answer = None
+
+    def release(self, leg: Leg) -> None:
+        """Nothing of the ended leg is under way any more."""
+        if self.tags.get(leg.dialog.local_tag) is leg:
+            del self.tags[leg.dialog.local_tag]
