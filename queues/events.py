@@ -26,6 +26,7 @@ class CallQueued:
     skills: dict[str, int] = field(default_factory=dict)
     place: int = 0  # the floor's own sequence: ties go to the smaller
     returned: bool = False  # back at the head after the agent was lost: the same visit goes on
+    target_s: float = 20.0  # the queue's aim as it was; service levels are judged by it
 
 
 @dataclass(frozen=True, slots=True)

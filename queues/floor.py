@@ -75,7 +75,8 @@ class Floor:
         rules = state.rules.queues.get(queue)
         if rules is None:
             raise MisuseError(f"no queue {queue!r}")
-        self._refuse_known(call)
+        if call in state.calls or call in state.talks:
+            raise MisuseError(f"call {call!r} is on the floor already")
         self._desk.begin(now)
         needs = dict(rules.skills)
         for skill, weakest in (skills or {}).items():
@@ -89,6 +90,7 @@ class Floor:
             skills=needs,
             place=state.place + 1,
             returned=head,
+            target_s=rules.target_s,
         )
         self._desk.emit(call, event)
         if full and state.eligibility.best_agent(state.calls[call]) is None:
@@ -129,9 +131,9 @@ class Floor:
     def busy(self, agent: str, now: float, reason: str, *, call: str = "") -> list[Effect]:
         """The agent's own outgoing call, or a call (``call``) put through in person. What the
         agent did before (a break, the rest of the wrap-up) goes on at ``free``. MisuseError
-        for a call that still waits or talks."""
-        if call:
-            self._refuse_known(call)
+        for a call that still waits."""
+        if call in self._desk.state.calls:
+            raise MisuseError(f"call {call!r} still waits")
         return self._command(self._known(agent), "busy", now, reason, call=call)
 
     # What phones report may cross a reload that took the agent away: unknown is no error.
@@ -247,8 +249,3 @@ class Floor:
         """The agent, if this very offer is still pending."""
         found = self._desk.state.agents.get(agent)
         return found if found is not None and found.fence == fence != 0 else None
-
-    def _refuse_known(self, call: str) -> None:
-        state = self._desk.state
-        if call in state.calls or call in state.talks:
-            raise MisuseError(f"call {call!r} is on the floor already")
