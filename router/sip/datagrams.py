@@ -1,0 +1,90 @@
+"""One UDP listener on an event loop: datagrams in batches, sends that never wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from socket import AF_INET6, socket
+
+from router.sip.effects import Flow
+
+DATAGRAM_BYTES_MAX = 65_535
+BATCH = 64  # datagrams read before other callbacks of the loop have their turn
+QUEUE_MAX = 1024  # datagrams that wait for a full socket; beyond it they are lost
+
+OnMessage = Callable[[bytes, Flow], None]
+OnSendFailed = Callable[[Flow], None]
+
+
+class DatagramListener:
+    """A bound, non-blocking UDP socket. Owns the socket from ``start`` to ``close``.
+
+    What the kernel does not take at once waits in a queue of ``QUEUE_MAX``; a datagram that
+    finds it full is dropped and counted, as if the network had lost it.
+    """
+
+    def __init__(self, sock: socket, index: int) -> None:
+        self._socket = sock
+        self._index = index
+        self._queue: deque[tuple[bytes, Flow]] = deque()
+        self.is_ipv6 = sock.family == AF_INET6
+        self.dropped = 0
+
+    def start(self, on_message: OnMessage, on_send_failed: OnSendFailed) -> None:
+        self._on_message = on_message
+        self._on_send_failed = on_send_failed
+        self._loop = asyncio.get_running_loop()
+        self._socket.setblocking(False)
+        self._loop.add_reader(self._socket.fileno(), self._read)
+
+    def close(self) -> None:
+        """Give up the socket and what waits in the queue."""
+        self._loop.remove_reader(self._socket.fileno())
+        if self._queue:
+            self._loop.remove_writer(self._socket.fileno())
+            self._queue.clear()
+        self._socket.close()
+
+    def send(self, data: bytes, host: str, flow: Flow) -> None:
+        """Send to ``host`` (the flow's, resolved). A failure is told later, never from here."""
+        if not self._queue:
+            if self._sent(data, host, flow):
+                return
+            self._loop.add_writer(self._socket.fileno(), self._write)
+        elif len(self._queue) >= QUEUE_MAX:
+            self.dropped += 1
+            return
+        resolved = flow if host == flow.host else Flow("udp", host, flow.port, 0, flow.listener)
+        self._queue.append((data, resolved))
+
+    def _sent(self, data: bytes, host: str, flow: Flow) -> bool:
+        """False when the socket is full."""
+        try:
+            self._socket.sendto(data, (host, flow.port))
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._loop.call_soon(self._on_send_failed, flow)
+        return True
+
+    def _write(self) -> None:
+        while self._queue:
+            data, flow = self._queue[0]
+            if not self._sent(data, flow.host, flow):
+                return
+            self._queue.popleft()
+        self._loop.remove_writer(self._socket.fileno())
+
+    def _read(self) -> None:
+        receive = self._socket.recvfrom
+        for _ in range(BATCH):
+            try:
+                data, address = receive(DATAGRAM_BYTES_MAX)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error of an earlier send; nothing was read
+            if len(data) <= 4 and not data.strip(b"\r\n\0"):
+                continue  # keep-alive of a NAT (RFC 5626 3.5.1 has CRLF for streams only)
+            self._on_message(data, Flow("udp", address[0], address[1], 0, self._index))
