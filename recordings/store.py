@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from config.upsert import Upsert
 from recordings.events import RecordingFinished
 from recordings.tables import recordings
 
@@ -47,7 +47,7 @@ class RecordingRows:
     """
 
     def __init__(self) -> None:
-        self._statements: dict[str, Any] = {}
+        self._upsert: Upsert | None = None
 
     async def write(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         """Write in the caller's transaction."""
@@ -66,20 +66,9 @@ class RecordingRows:
                     entry.at,
                 )
         if rows:
-            statement = self._statement(connection.dialect.name)
-            await connection.execute(statement, [asdict(row) for row in rows.values()])
-
-    def _statement(self, dialect: str) -> Any:
-        statement = self._statements.get(dialect)
-        if statement is None:
-            make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-            names = [column.name for column in recordings.columns]
-            statement = make(recordings).values({name: bindparam(name) for name in names})
-            statement = self._statements[dialect] = statement.on_conflict_do_update(
-                index_elements=["id"],
-                set_={name: statement.excluded[name] for name in names if name != "id"},
-            )
-        return statement
+            if self._upsert is None:
+                self._upsert = Upsert(recordings, connection.dialect)
+            await self._upsert.run(connection, list(rows.values()))
 
 
 class RecordingStore:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ACCOUNTS = ("postgres", "nobody")
 START_S = 30
+TRIES = 5
 
 
 class PostgresMissingError(Exception):
@@ -90,7 +93,24 @@ def running_postgres() -> Iterator[str]:
 
 @contextmanager
 def _server(home: Path, environment: dict[str, str], who: dict[str, object]) -> Iterator[int]:
-    port = _free_port()
+    for attempt in range(TRIES):
+        port = _free_port()
+        server = _start(home, port, environment, who)
+        try:
+            if _ready(server, port):
+                yield port
+                return
+        finally:
+            _stop(server)
+        told = (home / "log").read_text()[-2000:]
+        # Between looking for a free port and binding it, another program may take it.
+        if "Address already in use" not in told or attempt == TRIES - 1:
+            raise RuntimeError(f"PostgreSQL did not start: {told}")
+
+
+def _start(
+    home: Path, port: int, environment: dict[str, str], who: dict[str, object]
+) -> subprocess.Popen[bytes]:
     options = {
         "listen_addresses": "127.0.0.1",
         "port": port,
@@ -103,7 +123,7 @@ def _server(home: Path, environment: dict[str, str], who: dict[str, object]) -> 
         "autovacuum": "off",
     }
     with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
+        return subprocess.Popen(
             [binary("postgres"), "-D", str(home / "data")]
             + [part for key, value in options.items() for part in ("-c", f"{key}={value}")],
             stdout=log,
@@ -112,29 +132,28 @@ def _server(home: Path, environment: dict[str, str], who: dict[str, object]) -> 
             env=environment,
             **who,  # type: ignore[call-overload]
         )
-    try:
-        ready = subprocess.run(
-            [binary("pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-t", "0"],
-            capture_output=True,
-            check=False,
-        )
-        for _ in range(START_S * 20):
-            if ready.returncode == 0:
-                break
-            if server.poll() is not None:
-                raise RuntimeError("PostgreSQL ended: " + (home / "log").read_text()[-2000:])
-            try:
-                server.wait(0.05)
-            except subprocess.TimeoutExpired:
-                ready = subprocess.run(ready.args, capture_output=True, check=False)
+
+
+def _ready(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until it takes connections; False where it ended or START_S passed."""
+    ask = [binary("pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        try:
+            server.wait(0.05)
+        except subprocess.TimeoutExpired:
+            if subprocess.run(ask, capture_output=True, check=False).returncode == 0:
+                return True
         else:
-            raise RuntimeError("PostgreSQL did not start: " + (home / "log").read_text()[-2000:])
-        yield port
-    finally:
-        if server.poll() is None:
-            server.send_signal(2)  # SIGINT: fast shutdown
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            return False
+    return False
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.send_signal(signal.SIGINT)  # fast shutdown
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()

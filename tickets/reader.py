@@ -6,17 +6,15 @@ or not at all, and what is delivered again is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Table, bindparam, select, tuple_, update
+from sqlalchemy import bindparam, select, tuple_, update
 from sqlalchemy import func as sql
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Dialect, Row
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from config.errors import MisuseError
+from config.upsert import Upsert, insert_for
 from tickets.fold import Entry, Fold
 from tickets.policy import Policy
 from tickets.records import CallRecord, Case, Previous, Ticket
@@ -46,34 +44,6 @@ class Part(Protocol):
 
 class PositionMovedError(Exception):
     """Somebody else wrote under the reader's name; what was loaded is stale. Try again."""
-
-
-class Upsert:
-    """INSERT .. ON CONFLICT DO UPDATE for rows of one table, compiled once for a dialect."""
-
-    def __init__(self, table: Table, dialect: Dialect, *, keep: Iterable[str] = ()) -> None:
-        """``keep``: columns that a second writing leaves as they are."""
-        make = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
-        key = [column.name for column in table.primary_key]
-        statement = make(table).values({c.name: bindparam(c.name) for c in table.columns})
-        kept = {*key, *keep}
-        changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in kept}
-        if changed:
-            statement = statement.on_conflict_do_update(index_elements=key, set_=changed)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=key)
-        compiled = statement.compile(dialect=dialect)
-        order = getattr(compiled, "positiontup", None)
-        if not order:
-            raise MisuseError(f"no positional parameters in the dialect {dialect.name}")
-        self._text = str(compiled)
-        self._row: Callable[[object], Any] = attrgetter(*order)
-
-    async def run(self, connection: AsyncConnection, rows: Sequence[object]) -> None:
-        """Write the rows: one statement, many parameters."""
-        if rows:
-            values = [self._row(row) for row in rows]
-            await connection.exec_driver_sql(self._text, values)
 
 
 class RecordsReader:
@@ -142,9 +112,8 @@ class RecordsReader:
         )
         row = (await connection.execute(wanted)).one_or_none()
         if row is None:
-            make = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
             await connection.execute(
-                make(reader_positions)
+                insert_for(self._engine.dialect, reader_positions)
                 .values(name=READER, seq=0, tickets=0)
                 .on_conflict_do_nothing(index_elements=["name"])
             )
