@@ -19,7 +19,7 @@ demo: ## the whole system on loopback, real calls, checked from outside (DEMO_AR
 	@$(BIN)/offhook demo $(DEMO_ARGS)
 
 .PHONY: serve
-serve: ## run it (SERVE_ARGS="--config my.yaml")
+serve: ## run it (SERVE_ARGS="-c my.yaml")
 	@scripts/setup.sh demo
 	@$(BIN)/offhook serve $(SERVE_ARGS)
 
@@ -55,6 +55,10 @@ setup: ## .venv and Debian packages for development; fast when done
 .PHONY: lock
 lock: setup ## write the lock files anew from pyproject.toml (LOCK_ARGS=--upgrade)
 	@scripts/lock.sh $(LOCK_ARGS)
+
+.PHONY: secrets
+secrets: ## passwords for compose.yaml, in secrets/ (never committed)
+	@scripts/secrets.sh
 
 .PHONY: image
 image: ## the container image offhook:latest

@@ -65,8 +65,8 @@ SHELLS = ("router/sip/transport*.py", "router/sip/datagrams.py", "router/sip/str
 
 # What of the standard library a core may use: nothing that knows the time, the world or chance.
 CORE_IMPORTS = {
-    "__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy",
-    "dataclasses", "datetime", "enum", "fractions", "functools", "hashlib", "heapq", "hmac",
+    "__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib",
+    "copy", "dataclasses", "datetime", "enum", "fractions", "functools", "hashlib", "heapq", "hmac",
     "ipaddress", "itertools", "json", "math", "operator", "re", "string", "struct", "types",
     "typing", "unicodedata", "urllib", "zlib", "zoneinfo",
 }  # fmt: skip
@@ -81,7 +81,8 @@ WORDS = {
 }
 # Tell the position or the expected wait, offer the callback; never these words.
 NEVER_SAID = re.compile(
-    r"\b(agents?|operators?|lines?|representatives?|colleagues)\b(\s+\w+){0,4}\s+(busy|occupied)\b"
+    r"\b(agents|operators|lines|representatives|colleagues)(\s+\w+){0,2}"
+    r"\s+(are|is)(\s+\w+){0,2}\s+(busy|occupied)\b"
     r"|\b(busy|occupied)\b\s+(agents?|operators?|representatives?)\b"
     r"|(оператор|агент|сотрудник|специалист|линии)\w*(\s+\w+){0,4}\s+занят"
     r"|занят\w*(\s+\w+){0,2}\s+(оператор|агент|сотрудник|специалист)"
