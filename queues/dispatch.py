@@ -64,26 +64,27 @@ class Dispatch:
         self.effects.append(Fact(call, event))
 
     def _settle(self) -> None:
-        """Match, then let fall due one by one, matching after each: an agent who got free
-        before a caller's wait ran out still takes that caller."""
-        state = self.state
-        while True:
+        """Match, then let fall due instant by instant, matching after each: an agent who got
+        free before a caller's wait ran out still takes that caller."""
+        self._match()
+        while due := self.state.timers.pop(self.state.now):
+            for kind, ident in due:
+                self._fall_due(kind, ident)
             self._match()
-            due = state.timers.pop(state.now)
-            if due is None:
-                return
-            kind, ident = due
-            if kind is Kind.WRAP_UP:
-                self.command(state.agents[ident], "end-wrap-up")
-            elif kind is Kind.LEASE:
-                self._lapse(state.agents[ident])
-            elif kind is Kind.PROMOTE:
-                call = state.calls[ident]
-                self.emit(ident, CallPromoted(call.queue, state.now - call.since))
-            else:
-                call = state.calls[ident]
-                rules = state.rules.queues.get(call.queue, QueueRules())
-                self.overflow(call, rules.overflow, "waited too long")
+
+    def _fall_due(self, kind: Kind, ident: str) -> None:
+        state = self.state
+        if kind is Kind.WRAP_UP:
+            self.command(state.agents[ident], "end-wrap-up")
+        elif kind is Kind.LEASE:
+            self._lapse(state.agents[ident])
+        elif kind is Kind.PROMOTE:
+            call = state.calls[ident]
+            self.emit(ident, CallPromoted(call.queue, state.now - call.since))
+        else:
+            call = state.calls[ident]
+            rules = state.rules.queues.get(call.queue, QueueRules())
+            self.overflow(call, rules.overflow, "waited too long")
 
     # Matching.
 

@@ -49,14 +49,19 @@ class Timers:
             heappop(heap)
         return heap[0][0] if heap else None
 
-    def pop(self, now: float) -> TimerKey | None:
-        """Take the first timer that is due at ``now`` (at or before it), if any."""
+    def pop(self, now: float) -> list[TimerKey]:
+        """Take the first timer that is due at ``now`` (at or before it), with all of its kind
+        that are due at the same instant; [] where none is."""
         at = self.next
         if at is None or at > now:
-            return None
-        key = heappop(self._heap)[1]
-        del self._times[key]
-        return key
+            return []
+        kind = self._heap[0][1][0]
+        taken = []
+        while self.next == at and self._heap[0][1][0] is kind:
+            key = heappop(self._heap)[1]
+            del self._times[key]
+            taken.append(key)
+        return taken
 
     def pending(self) -> dict[TimerKey, float]:
         """All timers, for comparison."""

@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from queues.events import CallQueued, OfferMade, QueueVisitEnded
+from queues.events import CallQueued, OfferEnded, OfferMade, QueueVisitEnded
 from queues.floor import Floor
 from queues.offers import Effect, Fact, Overflow
 from queues.presence import NEXT
@@ -110,15 +110,22 @@ class FloorMachine(RuleBasedStateMachine):
         """Invariant 3: whoever stays unoffered while a later call got an agent could not have
         had that agent (or is behind by the tuple)."""
         state = self.watched.floor._desk.state
-        for effect in effects:
+        for index, effect in enumerate(effects):
             if not (isinstance(effect, Fact) and isinstance(effect.event, OfferMade)):
                 continue
+            back_later = {
+                later.call
+                for later in effects[index:]
+                if isinstance(later, Fact) and isinstance(later.event, OfferEnded)
+            }
             winner = state.calls.get(effect.call)
             agent = state.agents.get(effect.event.agent)
             if winner is None or agent is None:
                 continue
             for other in state.calls.values():
-                if other.offered_to or not agent.rules.queues.get(other.queue):
+                if other.offered_to or other.call in back_later:
+                    continue
+                if not agent.rules.queues.get(other.queue):
                     continue
                 if agent.can(other.needs) and other.call in self.keys:
                     assert winner.key() < other.key()
