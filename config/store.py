@@ -83,7 +83,7 @@ def open_database(address: str, data_dir: Path) -> AsyncEngine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # NORMAL: the journal is what survives a power cut; the store catches up from it.
+    # NORMAL: the journal is what survives a power cut, a day long; the store catches up from it.
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout = {SQLITE_BUSY_MS}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -178,3 +179,40 @@ def test_creeping_leaves_no_holes(tmp_path: Path) -> None:
     samples = left_of(tmp_path, speak(Beeps(on=0.0, off=1.0), 0, 120, skew_ppm=-300))
     inside = samples[RATE : 119 * RATE]
     assert not gaps(inside, RATE, threshold_dbfs=-60, shortest_s=0.001)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_calls_of_all_faults(tmp_path: Path, seed: int) -> None:
+    """Holds, jumps and new sources one after the other, under jitter, loss, skew, duplicates."""
+    rng = random.Random(seed)
+    jitter, skew = uniform(rng.choice((0.0, 0.02, 0.08)), seed), rng.choice((0, 50, -100))
+    packets: list[Sent] = []
+    seconds: list[int] = []
+    now, sequence, stamp, ssrc = 0, rng.randrange(1 << 16), rng.randrange(1 << 32), 1
+    for _ in range(rng.randrange(2, 5)):
+        end = now + rng.randrange(3, 20)
+        part = speak(
+            *(Beeps(), now, end),
+            jitter=jitter,
+            skew_ppm=skew,
+            ssrc=ssrc,
+            sequence=sequence,
+            stamp=stamp,
+        )
+        packets += part
+        seconds += range(now, end)
+        sequence, stamp = part[-1].sequence + 1 & 0xFFFF, part[-1].stamp + 160 & 0xFFFF_FFFF
+        hold = rng.choice((0, 0, 1, 4))
+        change = rng.choice(("jump", "nudge", "source", "run", "stand"))
+        if change == "source":
+            ssrc, sequence = ssrc + 1, rng.randrange(1 << 16)
+        if change in ("jump", "source"):
+            stamp = rng.randrange(1 << 32)
+        elif change == "nudge":
+            stamp = stamp + rng.randrange(-2000, 2000) & 0xFFFF_FFFF
+        elif change == "run":
+            stamp = stamp + hold * RATE & 0xFFFF_FFFF
+        now = end + hold
+    onsets = [p for p in packets if 0.28 <= p.sent % 1 < 0.34]  # their loss would be heard
+    rest = [p for p in doubled(packets, seed) if not 0.28 <= p.sent % 1 < 0.34]
+    check(left_of(tmp_path, [*lost(rest, rng.choice((0.0, 0.1)), seed), *onsets]), seconds)
