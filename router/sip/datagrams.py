@@ -39,7 +39,9 @@ class DatagramListener:
         self._loop.add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:
-        """Give up the socket and what waits in the queue."""
+        """Give up the socket and what waits in the queue. Again: no effect."""
+        if self._socket.fileno() < 0:
+            return
         self._loop.remove_reader(self._socket.fileno())
         if self._queue:
             self._loop.remove_writer(self._socket.fileno())

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
 from functools import lru_cache
 
 from config.settings import SipLimits
@@ -33,14 +32,6 @@ def stream_limits(limits: SipLimits) -> StreamLimits:
     """The bounds of streams that the settings ask for; times are the defaults."""
     parse = ParseLimits(limits.message_bytes_max, limits.body_bytes_max, limits.headers_max)
     return StreamLimits(parse, limits.connections_max)
-
-
-@dataclass(slots=True, eq=False)
-class _Opening:
-    """A stream on its way, and what will be sent on it."""
-
-    task: asyncio.Task[None]
-    waiting: list[Send] = field(default_factory=list)
 
 
 class SipTransport:
@@ -68,8 +59,9 @@ class SipTransport:
         self._servers: list[asyncio.AbstractServer] = []
         self._streams: dict[int, Stream] = {}
         self._places: dict[Place, int] = {}  # where a stream leads -> its number
-        self._opening: dict[Place, _Opening] = {}
-        self._resolving: set[asyncio.Task[None]] = set()
+        self._opening: dict[Place, list[Send]] = {}  # what will be sent on a stream to come
+        self._resolving = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._names: dict[str, tuple[str, float]] = {}  # name -> address, and until when
         self._last_number = 0
         self._refused = 0
@@ -100,10 +92,9 @@ class SipTransport:
             listener.close()
         for server in self._servers:
             server.close()
-        tasks = [*self._resolving, *(opening.task for opening in self._opening.values())]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
             stream.finish()
@@ -170,20 +161,25 @@ class SipTransport:
     def _fail(self, flow: Flow) -> None:
         self._loop.call_soon(self._on_send_failed, flow)
 
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     # --- names ---------------------------------------------------------------------------
 
     def _resolve(self, send: Send) -> None:
         """Look up the A or AAAA record of a flow's host, then send (RFC 3263 4.2)."""
-        if len(self._resolving) >= RESOLVING_MAX:
+        if self._resolving >= RESOLVING_MAX:
             self._fail(send.flow)
-            return
-        task = self._loop.create_task(self._send_to_name(send))
-        self._resolving.add(task)
-        task.add_done_callback(self._resolving.discard)
+        else:
+            self._resolving += 1
+            self._spawn(self._send_to_name(send))
 
     async def _send_to_name(self, send: Send) -> None:
         flow = send.flow
         host = await self._address_of(flow.host, flow.port)
+        self._resolving -= 1
         ipv6 = _ip_version(host) == 6
         listener = self._datagram_listener(flow, ipv6) if host else None
         if listener is None:
@@ -231,6 +227,8 @@ class SipTransport:
         self._places[stream.place] = stream.number
         if stream.opened_for is not None:
             self._places[stream.opened_for] = stream.number
+            for send in self._opening.pop(stream.opened_for, ()):
+                self._write(stream, send)
         return True
 
     def _closed(self, stream: Stream) -> None:
@@ -246,39 +244,33 @@ class SipTransport:
     def _open(self, send: Send) -> None:
         """Open a stream to the flow's place, or wait for the one that is being opened."""
         place = (send.flow.host, send.flow.port)
-        opening = self._opening.get(place)
-        if opening is None:
+        waiting = self._opening.get(place)
+        if waiting is None:
             reserve = self._limits.connections_max // 10 + 1  # ours, when strangers hold the rest
             streams = len(self._streams) + len(self._opening)
             if streams >= self._limits.connections_max + reserve:
                 self._fail(send.flow)
                 return
-            task = self._loop.create_task(self._connect(place, send.flow.listener))
-            opening = self._opening[place] = _Opening(task)
-        if len(opening.waiting) >= self._limits.waiting_max:
+            waiting = self._opening[place] = []
+            self._spawn(self._connect(place, send.flow.listener))
+        if len(waiting) >= self._limits.waiting_max:
             self._fail(send.flow)
-            return
-        opening.waiting.append(send)
+        else:
+            waiting.append(send)
 
     async def _connect(self, place: Place, listener: int) -> None:
-        """What waited is sent, or its flows are told to have failed."""
-        stream: Stream | None = None
+        """Open a stream (``_enter`` sends what waits), or tell the waiting flows to have failed."""
         try:
             async with asyncio.timeout(self._limits.connect_s):
-                _, stream = await self._loop.create_connection(
+                await self._loop.create_connection(
                     self._factory(listener, place),
                     *place,
                     local_addr=self._local_address(place[0], listener),
                 )
         except (OSError, ValueError):
-            stream = None  # refused, unreachable, no such name, nothing within the time
-        waiting = self._opening.pop(place).waiting
-        if stream is None or stream.number not in self._streams:
-            for flow in dict.fromkeys(send.flow for send in waiting):
-                self._on_send_failed(flow)
-            return
-        for send in waiting:
-            self._write(stream, send)
+            pass  # refused, unreachable, no such name, nothing within the time
+        for flow in dict.fromkeys(send.flow for send in self._opening.pop(place, ())):
+            self._on_send_failed(flow)
 
     def _local_address(self, host: str, listener: int) -> Place | None:
         """Leave from the listener's own address, which peers know us by, unless it is any."""
