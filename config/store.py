@@ -95,10 +95,23 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+class SchemaTooNewError(PeerError):
+    """A newer version of the program has been at this database."""
+
+
 async def migrate(engine: AsyncEngine) -> None:
-    """Bring the schema to HEAD. Cheap when it is there: Alembic is imported only when needed."""
-    if await schema_version(engine) == HEAD:
+    """Bring the schema to HEAD. Cheap when it is there: Alembic is imported only when needed.
+
+    Raises SchemaTooNewError; OSError and SQLAlchemy's errors while the database is away.
+    """
+    version = await schema_version(engine)
+    if version == HEAD:
         return
+    if version > HEAD:
+        raise SchemaTooNewError(
+            f"the database's schema is {version}, this program knows up to {HEAD}: "
+            "run the newer version, or restore the backup from before it"
+        )
     async with engine.begin() as connection:
         await connection.run_sync(_upgrade)
 

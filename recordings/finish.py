@@ -45,10 +45,12 @@ class Finished(NamedTuple):
 def finish(paths: Sequence[str], target: str) -> Finished:
     """Make the WAV of a recording's files, in their order; the gaps between are silence.
 
-    ``target`` appears whole or not at all, on disk for good. A damaged file counts up to the
+    ``target`` appears whole or not at all, on disk for good; its directory is made. A damaged file counts up to the
     damage. Raises UnfinishableError where no file can be read, OSError where writing fails.
     """
     part = f"{target}.part"
+    directory = os.path.dirname(target) or "."
+    os.makedirs(directory, exist_ok=True)
     try:
         with open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b") as out:
             frames, warnings = _write(paths, out)
@@ -56,7 +58,7 @@ def finish(paths: Sequence[str], target: str) -> Finished:
             out.flush()
             os.fsync(out.fileno())
         os.replace(part, target)
-        _sync_directory(os.path.dirname(target) or ".")
+        _sync_directory(directory)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(part)

@@ -14,6 +14,7 @@ from sqlalchemy import func as sql
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from config.store import migrate
 from config.upsert import Upsert, insert_for
 from tickets.fold import Entry, Fold
 from tickets.policy import Policy
@@ -47,7 +48,11 @@ class PositionMovedError(Exception):
 
 
 class RecordsReader:
-    """Applies the log to the store. One task at a time calls ``apply``."""
+    """Applies the log to the store. One task at a time calls ``apply``.
+
+    The tables are made, or brought up to date, at the first success: a database that is away
+    when the program starts holds nothing up.
+    """
 
     def __init__(
         self, engine: AsyncEngine, policy: Policy | None = None, parts: Sequence[Part] = ()
@@ -60,10 +65,14 @@ class RecordsReader:
         self._tickets = Upsert(tickets, dialect)
         self._comments = Upsert(ticket_comments, dialect)
         self._seq = -1  # not loaded
+        self._schema_checked = False
         self._fold = Fold(self._policy, 0)
 
     async def position(self) -> int:
         """The number of the last entry that the store has; 0 for none."""
+        if not self._schema_checked:
+            await migrate(self._engine)
+            self._schema_checked = True
         if self._seq < 0:
             async with self._engine.begin() as connection:
                 await self._load_position(connection)

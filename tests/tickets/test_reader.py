@@ -69,6 +69,16 @@ async def test_one_answered_call(database: AsyncEngine) -> None:
     assert [(r.id, r.path, r.sha256) for r in stored] == [("r-c", "/r/c.wav", "ab")]
 
 
+async def test_database_that_was_away_gets_its_tables_later(
+    database_address: str, tmp_path: Path
+) -> None:
+    engine = open_database(database_address, tmp_path)
+    reader = reader_of(engine)
+    await reader.apply(numbered(facts_of_call("c")))
+    assert len((await contents(engine))["tickets"]) == 1
+    await engine.dispose()
+
+
 async def test_restart_in_the_middle_of_a_call_loses_nothing(database: AsyncEngine) -> None:
     entries = numbered(facts_of_call("c") + added("c", 1100.0))
     await reader_of(database).apply(entries)

@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -36,6 +37,13 @@ async def test_migrating_again_is_cheap(database: AsyncEngine) -> None:
     await store.migrate(database)
     assert time.perf_counter() - start < 0.3
     assert await store.schema_version(database) == store.HEAD
+
+
+async def test_newer_schema_is_left_alone(database: AsyncEngine) -> None:
+    async with database.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(store.SchemaTooNewError, match="9999"):
+        await store.migrate(database)
 
 
 @pytest.mark.parametrize(
