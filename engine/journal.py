@@ -130,7 +130,7 @@ class Journal:
         except BaseException:
             lock.close()
             raise
-        shelf = Shelf(dir, recovered.sizes, total_bytes_max, keep_s, readers)
+        shelf = Shelf(dir, recovered.sizes, total_bytes_max, keep_s, readers, recovered.held)
         generation = recovered.generation + 1
         writer = SegmentWriter(dir, generation, segment_bytes, sync, files or OsFiles())
         return cls(dir, registry, lock, recovered, shelf, writer, sync, linger_s, wall)
@@ -247,7 +247,9 @@ class Journal:
     def hold(self, name: str, after: int) -> None:
         """Keep every entry after ``after`` until this name's hold is moved on.
 
-        For who folds the log at start: the engine holds the start of its oldest live call.
+        For who folds the log at start: the engine holds the start of its oldest live call. The
+        smallest hold is written down with each segment; ``recovered.held`` tells it to the next
+        start, which then reads only from there.
         """
         self._shelf.hold(name, after)
 
@@ -340,7 +342,7 @@ class Journal:
         if self._writer is None or not (self._backlog.unhanded or self._roll):
             return
         roll, self._roll = self._roll, False
-        batch = self._backlog.batch(roll)
+        batch = self._backlog.batch(self._shelf.held, roll)
         if not self._backlog.unhanded:
             self._urgent = False
         self._writing = True

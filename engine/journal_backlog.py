@@ -49,7 +49,7 @@ class Backlog:
         """Entries that no batch took yet."""
         return len(self._records)
 
-    def batch(self, roll: bool) -> Batch:
+    def batch(self, held: int, roll: bool) -> Batch:
         """The oldest unhanded entries, about 1 MiB of them, perhaps none."""
         first, last_at = self.handed_seq + 1, self._handed_at
         first_at = self._records[0][1] if self._records else None
@@ -62,7 +62,7 @@ class Backlog:
             if at > self._handed_at:
                 self._handed_at = at
         self.handed_seq += len(taken)
-        return Batch(first, self.handed_seq, taken, first_at, last_at, roll)
+        return Batch(first, self.handed_seq, taken, first_at, last_at, held, roll)
 
     def settle(self, batch: Batch) -> list[Entry]:
         """The entries of a batch that is on disk now."""

@@ -1,11 +1,11 @@
 """How the journal lies on disk: segment files, their header, their records.
 
-``<dir>/<first seq, 20 digits>.log``: a header ``magic, version, generation, first seq, time of
-the entry before it, CRC32`` and then records ``length u32, CRC32 u32, body`` (big-endian), one
-for each entry, ``seq`` rising. A record that does not hold (cut short, wrong CRC, seq not
-rising) is passed over when a sound one follows at the place that its length names; else the
-segment ends there. A start never writes into a file of the start before: what lies behind a
-torn tail is left alone, and the next segment says from which seq on it counts.
+``<dir>/<first seq, 20 digits>.log``: a header ``magic, version, generation, first seq, seq held,
+time of the entry before it, CRC32`` and then records ``length u32, CRC32 u32, body``
+(big-endian), one for each entry, ``seq`` rising. A record that does not hold (cut short, wrong
+CRC) is passed over when a sound one follows at the place that its length names; else the segment
+ends there. A start never writes into a file of the start before: what lies behind a torn tail
+is left alone, and the next segment says from which seq on it counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 MAGIC = b"OFFHKJNL"
 VERSION = 1
 BODY_BYTES_MAX = 1_048_576
-_HEADER = struct.Struct(">8sHIQd")
+_HEADER = struct.Struct(">8sHIQQd")
 _CRC = struct.Struct(">I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 RECORD_HEAD = struct.Struct(">II")
@@ -50,14 +50,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """``last_at`` is the time of the last entry before this segment, 0.0 for none."""
+    """``last_at`` is the time of the last entry before this segment, 0.0 for none; ``held`` is
+    the smallest of the holds when it began: a start need not fold what stands up to there."""
 
     generation: int
     first: int
+    held: int
     last_at: float
 
     def pack(self) -> bytes:
-        head = _HEADER.pack(MAGIC, VERSION, self.generation, self.first, self.last_at)
+        head = _HEADER.pack(MAGIC, VERSION, self.generation, self.first, self.held, self.last_at)
         return head + _CRC.pack(crc32(head))
 
     @classmethod
@@ -65,7 +67,7 @@ class Header:
         """None where the header does not hold; JournalError for a version after ours."""
         if len(data) < HEADER_BYTES:
             return None
-        magic, version, generation, first, last_at = _HEADER.unpack_from(data)
+        magic, version, generation, first, held, last_at = _HEADER.unpack_from(data)
         (crc,) = _CRC.unpack_from(data, _HEADER.size)
         if magic != MAGIC or crc != crc32(data[: _HEADER.size]):
             return None
@@ -74,7 +76,7 @@ class Header:
                 f"{path}: written in format {version}, this version reads {VERSION}; "
                 "start the version that wrote it"
             )
-        return cls(generation, first, last_at)
+        return cls(generation, first, held, last_at)
 
 
 def record(body: bytes) -> bytes:
@@ -125,6 +127,7 @@ class Recovered:
     last_seq: int
     last_at: float
     generation: int
+    held: int  # of the newest sound header
     cut_bytes: int
     damaged: int  # records passed over in the last segment
     sizes: dict[int, int]  # first seq: bytes
@@ -134,8 +137,8 @@ def recover(folder: Path, registry: Registry) -> Recovered:
     """Look at the sizes of all segments and through the last one; log what does not hold."""
     sizes = {first: path_of(folder, first).stat().st_size for first in segments(folder)}
     if not sizes:
-        return Recovered(0, 0.0, 0, 0, 0, {})
-    generation = _generation(folder, sizes)
+        return Recovered(0, 0.0, 0, 0, 0, 0, {})
+    newest = _newest_header(folder, sizes)
     first = max(sizes)
     path = path_of(folder, first)
     last_seq, last_at, damaged = first - 1, 0.0, 0
@@ -169,18 +172,18 @@ def recover(folder: Path, registry: Registry) -> Recovered:
         # The new segment takes this name; what stood there is kept aside for who wants to look.
         path.replace(path.with_suffix(".cut"))
         del sizes[first]
-    return Recovered(last_seq, last_at, generation, cut, damaged, sizes)
+    return Recovered(last_seq, last_at, newest.generation, newest.held, cut, damaged, sizes)
 
 
-def _generation(folder: Path, sizes: dict[int, int]) -> int:
-    """The newest generation that a sound header tells."""
+def _newest_header(folder: Path, sizes: dict[int, int]) -> Header:
+    """The newest header that holds."""
     for first in sorted(sizes, reverse=True):
         path = path_of(folder, first)
         with path.open("rb") as file:
             header = Header.unpack(file.read(HEADER_BYTES), path)
         if header is not None:
-            return header.generation
-    return 0
+            return header
+    return Header(0, 0, 0, 0.0)
 
 
 class Cursor:

@@ -43,6 +43,7 @@ class Shelf:
         total_bytes_max: int,
         keep_s: float,
         readers: Iterable[str],
+        held: int,
     ) -> None:
         self._folder = folder
         self._sizes = dict(sorted(sizes.items()))  # first seq: bytes, rising
@@ -51,6 +52,7 @@ class Shelf:
         self._total_bytes_max = total_bytes_max
         self._keep_s = keep_s
         self._expected = frozenset(readers)
+        self._held_before = held  # by the start before; counts until this one holds something
         self._holds: dict[str, int] = {}
         self._began_at: float | None = None  # time of the newest segment's first entry
         self.check_s = max(min(keep_s / PARTS, 3600.0), 1.0)
@@ -66,6 +68,11 @@ class Shelf:
     @property
     def full(self) -> bool:
         return self._bytes >= self._total_bytes_max
+
+    @property
+    def held(self) -> int:
+        """The smallest hold, that of the start before until this one has any; 0 for none."""
+        return min(self._holds.values(), default=self._held_before)
 
     def hold(self, name: str, after: int) -> None:
         self._holds[name] = after
@@ -92,7 +99,10 @@ class Shelf:
         """Remove what may leave, oldest first; the number of segments that left."""
         if len(self._sizes) < 2 or not self._expected <= positions.keys():
             return 0
-        passed = min([*positions.values(), *self._holds.values()], default=0)
+        floors = list(positions.values())
+        if self._holds or self._held_before:
+            floors.append(self.held)
+        passed = min(floors, default=0)
         firsts = list(self._sizes)
         gone = 0
         for first, following in itertools.pairwise(firsts):

@@ -59,6 +59,7 @@ class Batch:
     records: Sequence[bytes]
     first_at: float | None  # time of the entry ``first``, None without records
     last_at: float  # time of the entry before it
+    held: int = 0  # see Header
     roll: bool = False
 
 
@@ -99,7 +100,7 @@ class SegmentWriter:
             self._begin(batch.first)
         data = b"".join(batch.records)
         if began:
-            data = Header(self._generation, batch.first, batch.last_at).pack() + data
+            data = Header(self._generation, batch.first, batch.held, batch.last_at).pack() + data
         offset = 0 if began else self._offset
         self._write_all(data, offset)
         started = time.monotonic()

@@ -130,7 +130,7 @@ def test_whatever_stands_behind_the_end_is_cut(tmp_path: Path, tail: bytes) -> N
 
 
 def test_a_segment_without_a_sound_record_is_kept_aside(tmp_path: Path) -> None:
-    path_of(tmp_path, 1).write_bytes(Header(3, 1, 0.0).pack() + b"torn")
+    path_of(tmp_path, 1).write_bytes(Header(3, 1, 0, 0.0).pack() + b"torn")
     entries = written(tmp_path, spoken(1))
     assert everything(tmp_path) == entries
     assert path_of(tmp_path, 1).with_suffix(".cut").read_bytes().endswith(b"torn")
@@ -138,13 +138,13 @@ def test_a_segment_without_a_sound_record_is_kept_aside(tmp_path: Path) -> None:
 
 
 def test_the_time_of_the_last_entry_survives_an_empty_segment(tmp_path: Path) -> None:
-    path_of(tmp_path, 8).write_bytes(Header(3, 8, 1234.5).pack())
+    path_of(tmp_path, 8).write_bytes(Header(3, 8, 0, 1234.5).pack())
     found = recover(tmp_path, registry())
     assert (found.last_seq, found.last_at) == (7, 1234.5)
 
 
 def test_a_newer_format_is_refused_in_words(tmp_path: Path) -> None:
-    good = Header(1, 1, 0.0)
+    good = Header(1, 1, 0, 0.0)
     head = bytearray(good.pack())
     head[len(MAGIC) + 1] = 9
     from zlib import crc32

@@ -11,7 +11,7 @@ import pytest
 from config.errors import MisuseError
 from engine import journal as journal_module
 from engine.journal import Entry, Journal, Pace
-from engine.journal_file import path_of, segments
+from engine.journal_file import path_of, recover, segments
 from tests.engine.journal_fakes import Spoken, WeakDisk, registry
 
 NO_PAUSE = Pace(batch=10, retry_s=0.0, retry_s_max=0.0)
@@ -125,7 +125,26 @@ async def test_a_hold_keeps_what_the_engine_needs_to_come_back(tmp_path: Path) -
     await filled(journal, 5)
     assert 1 < segments(tmp_path)[0] <= 21
     assert [entry.seq for entry in journal.read(20)] == list(range(21, 56))
+    assert recover(tmp_path, registry()).held == 20, "the next start reads only from there"
     journal.hold("engine", 55)
+    journal.passed()
+    assert len(segments(tmp_path)) <= 2
+    await journal.close()
+
+
+async def test_a_hold_counts_for_the_next_start_until_it_has_its_own(tmp_path: Path) -> None:
+    journal = opened(tmp_path, segment_bytes=300, keep_s=0.0)
+    journal.hold("engine", 20)
+    await filled(journal, 50)
+    await journal.close()
+    journal = opened(tmp_path, segment_bytes=300, keep_s=0.0)
+    assert journal.recovered.held == 20
+    reader = journal.subscribe("a", 0, Store().deliver, NO_PAUSE)
+    await filled(journal, 10)
+    await reader.caught_up(60)
+    assert recover(tmp_path, registry()).held == 20
+    assert [entry.seq for entry in journal.read(20)] == list(range(21, 61))
+    journal.hold("engine", 60)
     journal.passed()
     assert len(segments(tmp_path)) <= 2
     await journal.close()
