@@ -46,7 +46,9 @@ def finish(paths: Sequence[str], target: str) -> Finished:
     """Make the WAV of a recording's files, in their order; the gaps between are silence.
 
     ``target`` appears whole or not at all, on disk for good; its directory is made. A damaged
-    file counts up to the damage. Raises UnfinishableError where no file can be read, OSError where writing fails.
+    file counts up to the damage.
+
+    Raises UnfinishableError where no file can be read, OSError where writing fails.
     """
     part = f"{target}.part"
     directory = os.path.dirname(target) or "."
