@@ -12,6 +12,7 @@ from collections.abc import Callable
 from config.errors import MisuseError
 from router.sip import stateless
 from router.sip.effects import CloseStream, Flow, Send
+from router.sip.lexical import split
 from router.sip.message import Request, Response, mark_received, response_to
 from router.sip.transaction_events import (
     Acked,
@@ -206,7 +207,7 @@ class Transactions:
         if tx is None:
             return out
         values = response.headers.get_all("Via")
-        if len(values) > 1 or ("," in values[0] and len(response.vias) > 1):
+        if len(values) > 1 or ("," in values[0] and len(split(values[0], ",")) > 1):
             return out
         if flow.connection > 0 and tx.flow.connection < 0:
             # the stream that was opened for it: ACK and CANCEL go there
