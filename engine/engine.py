@@ -27,10 +27,10 @@ from engine.liveness import Liveness
 from engine.phone import Phone
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
-from engine.registry import Registry
 from engine.timers import Timers
 from engine.turns import Turns, register
 from engine.workers import Workers
+from ivr.catalogue import MUSIC
 from ivr.loader import FlowSet
 from ivr.lookup import LookupClient
 from ivr.prompts import PromptStore
@@ -89,9 +89,7 @@ class Engine:
         self.recordings_dir.mkdir(parents=True, exist_ok=True)
         self.turns = Turns(clock, parts.journal)
         self._make_sip(parts)
-        self.workers = Workers(
-            parts.journal, clock, timers, self._reported, str(parts.prompts.music())
-        )
+        self.workers = Workers(parts.journal, clock, timers, self._reported, str(MUSIC))
         self.directions = Directions(settings, self.phone, parts.secrets.trunks, self.addresses)
         self.legs = Legs(
             self.turns, self.phone, self.workers, self.directions, settings.media.timeout_s

@@ -25,6 +25,7 @@ class LegIo:
     local_body: bytes = b""  # what we said last
     agreed: Negotiated | None = None
     port: int = 0
+    internal: bool = False  # an agent's own call: leaves no fact
     ipv6: bool = False
     held: bool = False
     leaving: bool = False  # we hang up: what still comes from it means nothing

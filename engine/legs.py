@@ -87,6 +87,7 @@ class Legs:
     def _pick_up(self, call: Call, effect: do.PickUp) -> None:
         io = self.by_id.get(effect.leg)
         if io is not None:
+            io.internal = call.internal
             self._open(io, call, self._answer)
 
     def _answer(self, io: LegIo) -> None:
@@ -134,6 +135,7 @@ class Legs:
             return
         io = LegIo(effect.leg, call.id, worker, False, target.flow.host, target=target)
         io.ipv6 = ":" in target.flow.host
+        io.internal = call.internal
         self.by_id[io.id] = io
 
         def invite(io: LegIo) -> None:
@@ -162,7 +164,7 @@ class Legs:
         io = self.by_id.get(leg)
         if io is None or io.leaving:
             return
-        if not body and io.agreed is None or body and not self._take_answer(io, body):
+        if (not body and io.agreed is None) or (body and not self._take_answer(io, body)):
             self._phone.hang_up(leg, 488, "no common codec")
             self._gone(io, "failed", "no common codec")
             return
@@ -211,8 +213,7 @@ class Legs:
             )
 
     def _closed(self, io: LegIo, answer: media.Answer) -> None:
-        call = self._turns.calls.get(io.call)
-        if not isinstance(answer, media.Closed) or (call is not None and call.internal):
+        if not isinstance(answer, media.Closed) or io.internal:
             return
         figures = answer.figures
         self._turns.fact(

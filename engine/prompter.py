@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 from pathlib import Path
 
 from engine.floorside import FloorSide
@@ -11,12 +11,11 @@ from engine.tasks import Tasks
 from engine.turns import Turns, register
 from engine.workers import Workers
 from ivr import actions as ivr
-from ivr.prompts import PromptError, PromptStore
+from ivr.prompts import PromptStore
 from router import effects as do
+from router import inputs as on
 from router.call import Call
 from router.media import protocol as media
-
-log = logging.getLogger(__name__)
 
 
 def ivr_prompt(prompt: object) -> ivr.Prompt:
@@ -71,43 +70,31 @@ class Prompter:
         self._play(call, do.Play(effect.leg, effect.play, tuple(prompts)))
 
     def _play(self, call: Call, effect: do.Play) -> None:
-        files = self._ready(effect.prompts)
+        prompts = [ivr_prompt(prompt) for prompt in effect.prompts]
+        files = self._prompts.at_once(prompts)
         if files is not None:
             self._send(call, effect, files)
             return
         if effect.then_music:
-            self._send(call, effect, ())
-        self._tasks.start(self._render(call, effect))
+            self._send(call, replace(effect, play=f"{effect.play}-meanwhile"), ())
+        self._tasks.start(self._render(call, effect, prompts))
 
-    def _ready(self, prompts: tuple[object, ...]) -> tuple[str, ...] | None:
-        """The files where all are there already (the usual case), else None."""
-        files: list[str] = []
-        for prompt in prompts:
-            found = self._prompts.ready(ivr_prompt(prompt))
-            if found is None:
-                return None
-            files += [str(path) for path in found]
-        return tuple(files)
-
-    async def _render(self, call: Call, effect: do.Play) -> None:
-        files: list[str] = []
-        for prompt in effect.prompts:
-            try:
-                files += [str(path) for path in await self._prompts.resolve(ivr_prompt(prompt))]
-            except PromptError as error:
-                log.error("prompt left out: %s", error)
-        if call.play == effect.play:
-            self._send(call, effect, tuple(files))
+    async def _render(self, call: Call, effect: do.Play, prompts: list[ivr.Prompt]) -> None:
+        files = await self._prompts.files(prompts)
+        if call.play != effect.play or call.phase == "ended":
+            return
+        if files:
+            self._send(call, effect, files)
+        else:
+            self._turns.feed(call.id, on.PlayDone(effect.leg, effect.play))
 
     def _send(self, call: Call, effect: do.Play, files: tuple[str, ...]) -> None:
         io = self._legs.by_id.get(effect.leg)
         if io is None:
             return
         then = self._workers.music(call.id) if effect.then_music else ()
-        play = effect.play if files or not effect.prompts else f"{effect.play}-"
-        self._workers.send(
-            io.worker, media.Play(io.id, play, files, then, effect.stop_on_digit and bool(files))
-        )
+        stop = effect.stop_on_digit and bool(files)
+        self._workers.send(io.worker, media.Play(io.id, effect.play, files, then, stop))
 
     # --- recordings ----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +14,14 @@ from engine.tasks import Tasks
 from engine.timers import Timers
 from router.events import WorkerReport
 from router.media import protocol as media
-from router.media.client import WorkerClient
+from router.media.client import WorkerClient, WorkerLost
 
 log = logging.getLogger(__name__)
 
 ACKNOWLEDGE_EVERY_S = 0.2
 RECONNECT_S = 0.2
+CONNECT_TRIES = 100
+CONNECT_PAUSE_S = 0.02
 
 
 class Workers:
@@ -50,14 +53,31 @@ class Workers:
 
     async def connect(self, paths: dict[str, Path]) -> None:
         self._paths = paths
-        for name in paths:
-            await self._connect(name)
+        async with asyncio.TaskGroup() as group:
+            for name in paths:
+                group.create_task(self._first(name))
+
+    async def _first(self, name: str) -> None:
+        """The supervisor starts workers and engine together: a socket may come a moment later."""
+        for _ in range(CONNECT_TRIES):
+            try:
+                await self._connect(name)
+            except (OSError, WorkerLost):
+                await asyncio.sleep(CONNECT_PAUSE_S)
+            else:
+                return
+        log.error("media worker %s does not answer", name)
+        self._tasks.start(self._again(name))
 
     async def _connect(self, name: str) -> None:
-        client = WorkerClient(
-            on_report=self._reported, on_figures=self._figured, on_lost=self._lost
+        client = await WorkerClient.connect(
+            str(self._paths[name]),
+            self._journal.generation,
+            "engine",
+            on_report=self._reported,
+            on_figures=self._figured,
+            on_lost=self._lost,
         )
-        await client.connect(str(self._paths[name]), self._journal.generation, "engine")
         self.clients[name] = client
         self._load.setdefault(name, 0)
         await self._end_strays(client)
@@ -79,12 +99,10 @@ class Workers:
             self._tasks.start(self._again(name))
 
     async def _again(self, name: str) -> None:
-        import asyncio
-
         while not self._closing:
             try:
                 await self._connect(name)
-            except OSError:
+            except (OSError, WorkerLost):
                 await asyncio.sleep(RECONNECT_S)
             else:
                 log.info("media worker %s is back", name)
@@ -94,7 +112,7 @@ class Workers:
         self._closing = True
         await self._tasks.close()
         for client in self.clients.values():
-            await client.close()
+            client.close()
 
     # --- homes ---------------------------------------------------------------------------------
 
@@ -135,14 +153,14 @@ class Workers:
         async def asking() -> None:
             try:
                 answer = await worker.ask(command)
-            except ConnectionError:
+            except WorkerLost:
                 answer = media.Refused("worker lost")
             then(answer)
 
         self._tasks.start(asking())
 
-    def _figured(self, name: str, figures: media.WorkerFigures) -> None:
-        self.figures[name] = figures
+    def _figured(self, figures: media.WorkerFigures) -> None:
+        self.figures[figures.worker] = figures
 
     def _reported(self, name: str, number: int, report: media.Report) -> None:
         if number <= self._seen.get(name, 0):

@@ -75,6 +75,24 @@ class PromptStore:
         ready = self._ready.get(prompt)
         return ready if ready is not None else await self._make(prompt, self._run)
 
+    def at_once(self, prompts: Sequence[Prompt]) -> tuple[str, ...] | None:
+        """The files to play where all are there already (shipped or prepared), else None."""
+        found: list[str] = []
+        for prompt in prompts:
+            if isinstance(prompt, Phrase):
+                parts = catalogue().files(prompt.name, prompt.language)
+                if not parts:
+                    return None
+                found += map(str, parts)
+            elif isinstance(prompt, Audio) and prompt.file.endswith(".ulaw"):
+                found.append(prompt.file)
+            else:
+                ready = self._ready.get(prompt)
+                if ready is None:
+                    return None
+                found.append(str(ready))
+        return tuple(found)
+
     async def files(self, prompts: Sequence[Prompt]) -> tuple[str, ...]:
         """Files to play one after the other. A prompt that cannot be made is left out."""
         found: list[str] = []

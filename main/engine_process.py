@@ -18,7 +18,6 @@ from api.app import create_app
 from config.errors import PeerError
 from config.loading import load_settings
 from config.secrets import load_secrets
-from config.settings import Settings
 from config.store import migrate, open_database
 from engine.clock import Clock
 from engine.engine import Engine, Parts
@@ -27,10 +26,11 @@ from engine.journal import Journal
 from engine.registry import product_registry
 from engine.tasks import Tasks
 from engine.timers import Timers
-from ivr.loader import FlowSet, load_flows
 from ivr.prompts import PromptStore
+from ivr.tts import find_tts
 from main.cli import version
 from main.logs import set_up
+from main.serve import flows_of
 from recordings.client import Finisher
 from recordings.store import RecordingRows
 from tickets.policy import Policy
@@ -39,10 +39,6 @@ from tickets.reader import RecordsReader
 log = logging.getLogger("engine")
 
 READERS = ("records", "recordings")
-
-
-def flows_of(settings: Settings) -> FlowSet:
-    return load_flows(settings.flows_dir, queues=frozenset(q.name for q in settings.queues))
 
 
 async def run(config: Path | None, handover: Handover) -> None:
@@ -58,9 +54,9 @@ async def run(config: Path | None, handover: Handover) -> None:
     )
     database = open_database(settings.store.database, settings.data_dir)
     await migrate(database)
-    prompts = PromptStore(settings.data_dir / "prompts")
+    prompts = PromptStore(settings.data_dir / "prompts", await find_tts())
     flows = flows_of(settings)
-    await prompts.prepare(flows)
+    await prompts.prepare(flows, (settings.language,))
     clock = Clock(journal.last_at)
     timers = Timers(clock, loop)
     engine = Engine(
@@ -75,7 +71,7 @@ async def run(config: Path | None, handover: Handover) -> None:
             reader=RecordsReader(
                 database,
                 Policy(settings.tickets.due_s, settings.tickets.repeat_window_s),
-                (RecordingRows(database.dialect),),
+                (RecordingRows(),),
             ),
             listeners=[socket.socket(fileno=item.fd) for item in handover.sip],
             workers={worker.name: Path(worker.socket) for worker in handover.workers},
@@ -102,7 +98,7 @@ async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> N
     try:
         settings = load_settings(config)
         flows = flows_of(settings)
-        await prompts.prepare(flows)
+        await prompts.prepare(flows, (settings.language,))
     except PeerError as error:
         log.error("not reloaded: %s", error)
         return

@@ -15,7 +15,8 @@ def mask(text: str) -> str:
 
 
 class MaskingFormatter(logging.Formatter):
-    converter = time.gmtime
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
 
     def format(self, record: logging.LogRecord) -> str:
         return mask(super().format(record))
@@ -23,9 +24,7 @@ class MaskingFormatter(logging.Formatter):
 
 def set_up(level: str) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        MaskingFormatter("%(asctime)sZ %(name)s: %(levelname)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    )
+    handler.setFormatter(MaskingFormatter("%(asctime)sZ %(name)s: %(levelname)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler])
-    for noisy in ("uvicorn.access", "httpx", "httpcore", "sqlalchemy", "alembic"):
+    for noisy in ("uvicorn.access", "httpx", "httpcore", "sqlalchemy", "alembic", "aiosqlite"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -11,6 +11,13 @@ from config.loading import load_settings
 from config.secrets import load_secrets
 from config.settings import Settings
 from engine.handover import Listener, SupervisorPlan, media_workers, socket_folder
+from ivr.loader import SHIPPED_DIR, FlowSet, load_flows
+
+
+def flows_of(settings: Settings) -> FlowSet:
+    """The flows that the configuration names, or the shipped ones. Raises ConfigError."""
+    queues = frozenset(queue.name for queue in settings.queues)
+    return load_flows(settings.flows_dir or SHIPPED_DIR, queues=queues)
 
 
 def plan_of(settings: Settings, config: Path | None, log_level: str) -> SupervisorPlan:

@@ -9,7 +9,7 @@ import struct
 from array import array
 from collections.abc import Callable
 
-from router.media.g711 import ULAW_TO_LINEAR, encode_ulaw
+from router.media.g711 import decode_ulaw, encode_ulaw
 
 FRAME = 160
 RATE = 8000
@@ -75,7 +75,7 @@ class RtpLine:
     def samples(self) -> array[int]:
         """What was heard, linear 16 bit."""
         out = array("h")
-        out.frombytes(b"".join(ULAW_TO_LINEAR[byte] for byte in self.heard))
+        out.frombytes(decode_ulaw(bytes(self.heard)))
         return out
 
     def _readable(self) -> None:

@@ -125,6 +125,7 @@ class Softphone:
                     uri=uri,
                     user=self.user,
                     password=self._password,
+                    nc=1,
                     cnonce=secrets.token_hex(8),
                 ),
             )
@@ -170,7 +171,7 @@ class Softphone:
                 data, source = self._socket.recvfrom(65535)
             except (BlockingIOError, OSError):
                 return
-            if b"REGISTER" in data and data.startswith(b"SIP/2.0") and self._registered:
+            if data.startswith(b"SIP/2.0") and b" REGISTER\r\n" in data:
                 self._register_answer(data)
                 continue
             flow = sip.Flow("udp", source[0], source[1])

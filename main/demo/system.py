@@ -78,7 +78,16 @@ class System:
         self.config.write_text(CONFIG)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "main.cli", "serve", "-c", str(self.config)],
+                [
+                    sys.executable,
+                    "-m",
+                    "main",
+                    "serve",
+                    "--log-level",
+                    "debug",
+                    "-c",
+                    str(self.config),
+                ],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -115,13 +115,13 @@ async def _check_recording(
     same = digest == recording["sha256"]
     verdict.expect(same, f"{story.title}: the file's SHA-256 is the ticket's")
     wav = await asyncio.to_thread(_read, answer.content)
-    left = measure.dominant_tone(wav.channels[0], wav.rate)
-    right = measure.dominant_tone(wav.channels[1], wav.rate)
-    fits = abs(left - CALLER_HZ) < 8 and abs(right - AGENT_HZ) < 8
+    left = measure.dominant_tone(wav.channels[0], wav.rate, (CALLER_HZ, AGENT_HZ))
+    right = measure.dominant_tone(wav.channels[1], wav.rate, (CALLER_HZ, AGENT_HZ))
+    fits = (left, right) == (CALLER_HZ, AGENT_HZ)
     verdict.expect(
         fits,
         f"{story.title}: recording {len(wav.channels[0]) / wav.rate:.1f} s, caller's tone "
-        f"{left:.0f} Hz left, agent's {right:.0f} Hz right",
+        f"{left} Hz left, agent's {right} Hz right",
     )
     verdict.recordings_verified += int(same and fits)
 
