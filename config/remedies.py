@@ -66,7 +66,7 @@ def explain(
 ) -> Iterator[tuple[Place, str]]:
     """(place, words) of each problem; the place is one that the file has wherever possible."""
     for detail in error.errors():
-        place = (*under, *_real(detail["loc"], data))
+        place = (*under, *_real(detail["loc"], data, detail["type"]))
         kind = detail["type"]
         if kind == "extra_forbidden":
             yield place, f"unknown key; {suggest(place[-1], _keys_at(model, detail['loc'][:-1]))}"
@@ -83,9 +83,9 @@ def _words(detail: ErrorDetails) -> str:
     match detail["type"]:
         case "union_tag_invalid":
             tag, known = str(context["tag"]), re.findall(r"'([^']*)'", context["expected_tags"])
-            return f"unknown {context['discriminator']} {tag!r}; {suggest(tag, known)}"
+            return f"unknown {_bare(context)} {tag!r}; {suggest(tag, known)}"
         case "union_tag_not_found":
-            return f"{context['discriminator']} is missing; add {context['discriminator']}: ..."
+            return f"{_bare(context)} is missing; add {_bare(context)}: ..."
         case "missing":
             return "is missing; add it"
         case "literal_error" | "enum":
@@ -105,21 +105,27 @@ def _words(detail: ErrorDetails) -> str:
     return f"{_shown(value)} does not fit; it {problem}" if "should be" in problem else problem
 
 
+def _bare(context: Mapping[str, Any]) -> str:
+    """The name of the key that tells a union's branches apart."""
+    return str(context["discriminator"]).strip("'")
+
+
 def _shown(value: Any) -> str:
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _real(loc: Place, data: Any) -> Place:
-    """The part of pydantic's location that the data has, and the last step (a missing key)."""
+def _real(loc: Place, data: Any, kind: str) -> Place:
+    """The part of pydantic's location that the data has, and the key that is missing.
+
+    Tags of unions and ``[key]`` are steps of pydantic's, not of the file's.
+    """
     place: list[str | int] = []
-    value = data
+    value = {} if data is None else data
     for at, step in enumerate(loc):
-        if step == "[key]":
-            break
         if isinstance(value, Mapping):
-            if step not in value and at < len(loc) - 1:
-                continue  # the tag of a union's branch, not a key
+            if step not in value and not (kind == "missing" and at == len(loc) - 1):
+                continue
             found = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             found = value[step]

@@ -110,7 +110,7 @@ def _names(
             if case.on is None and node.on is None:
                 yield Found(
                     ("nodes", key, "cases", at),
-                    "tests no variable; add on: to the node or the case",
+                    "tests no variable; add on: to the node or to the case",
                 )
 
 

@@ -23,15 +23,13 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_SET_OPERATION = re.compile(r"(?<!\\)\[|--|&&|\|\||~~")
+
 
 def check(pattern: str) -> None:
     """Raise ValueError, with the remedy, where the pattern is broken or could run away."""
     if len(pattern) > PATTERN_MAX:
         raise ValueError(f"the pattern is longer than {PATTERN_MAX} characters; use several cases")
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
     repeats = 0
     before = ""
     for token in _TOKEN.finditer(pattern):
@@ -46,9 +44,17 @@ def check(pattern: str) -> None:
             repeats += 1
             if any(int(number) > VALUE_MAX for number in re.findall(r"\d+", token.group())):
                 raise ValueError(f"a repeat of more than {VALUE_MAX} is not allowed")
+        if kind == "class" and _SET_OPERATION.search(token.group()[1:-1]):
+            raise ValueError("'[', '--', '&&', '||' and '~~' in a class need a backslash")
+        if kind == "other" and token.group() == "[":
+            raise ValueError(f"{pattern!r} is no regular expression (a class is not closed)")
         before = kind
     if repeats > REPEATS_MAX:
         raise ValueError(f"more than {REPEATS_MAX} repeats in a pattern; use several cases")
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
 
 
 def matches(pattern: str, value: str) -> bool:
