@@ -97,6 +97,8 @@ class NameAddr:
             if end < 0:
                 raise ParseError("Malformed address")
             uri = value[start + 1 : end]
+            if "<" in uri:
+                raise ParseError("Malformed address")
             rest = value[end + 1 :].lstrip()
             semicolon = rest[:1]
             if semicolon and semicolon != ";":
@@ -201,10 +203,11 @@ def _spaced_sent_protocol(head: str) -> tuple[str, str]:
     parts = [part.strip() for part in head.split("/", 2)]
     if len(parts) != 3 or TOKEN.fullmatch(parts[0]) is None or TOKEN.fullmatch(parts[1]) is None:
         raise ParseError("Malformed Via")
-    transport, *tail = parts[2].split(None, 1)
+    transport, *tail = parts[2].split(None, 1) or [""]
     if not tail or TOKEN.fullmatch(transport) is None:
         raise ParseError("Malformed Via")
-    return f"SIP/2.0/{transport}", "".join(tail[0].split())
+    sent_by = ":".join(part.strip() for part in tail[0].split(":"))
+    return f"SIP/2.0/{transport}", sent_by
 
 
 @dataclass(slots=True)
