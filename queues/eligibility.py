@@ -31,21 +31,26 @@ class Eligibility:
     """Pools by queue and needs, and the agents of each queue counted by standing.
 
     Holds calls that wait and are not being offered, and agents that are READY. A pool with
-    no calls is kept for the next call of its kind until there are ``POOLS_MAX`` of them.
+    no calls is kept for the next call of its kind; once there are ``POOLS_MAX`` pools, those
+    without calls are forgotten before the number may double.
     """
 
     def __init__(self, idle_step_s: float) -> None:
         self._idle_step_s = idle_step_s
         self._pools: dict[str, dict[Needs, Pool]] = {}
-        self._open: dict[str, dict[Needs, Pool]] = {}  # those with calls
         self._pool_count = 0
+        self._pool_count_max = POOLS_MAX
         self._standings: dict[str, Counter[str]] = {}
-        self._ready: dict[str, dict[str, Agent]] = {}
+        self._members: dict[str, dict[str, Agent]] = {}
+        self._pools_of: dict[str, list[Pool]] = {}  # agent -> pools the agent could serve
 
     def count_in(self, agent: Agent) -> None:
         """A further agent, with the standing it has."""
+        self._pools_of[agent.id] = []
         for queue in agent.rules.queues:
             self._standings.setdefault(queue, Counter())[agent.standing] += 1
+            self._members.setdefault(queue, {})[agent.id] = agent
+        self._find_pools(agent)
         if agent.standing == READY:
             self._agent_in(agent)
 
@@ -61,48 +66,46 @@ class Eligibility:
         if standing == READY:
             self._agent_in(agent)
 
+    def _find_pools(self, agent: Agent) -> None:
+        self._pools_of[agent.id] = [
+            pool
+            for queue in agent.rules.queues
+            for pool in self._pools.get(queue, {}).values()
+            if agent.can(pool.needs)
+        ]
+
     def _agent_in(self, agent: Agent) -> None:
-        for queue in agent.rules.queues:
-            self._ready.setdefault(queue, {})[agent.id] = agent
-            key = agent.key(queue, self._idle_step_s)
-            for pool in self._pools.get(queue, {}).values():
-                if agent.can(pool.needs):
-                    pool.ready.add(key)
+        keys = {queue: agent.key(queue, self._idle_step_s) for queue in agent.rules.queues}
+        for pool in self._pools_of[agent.id]:
+            pool.ready.add(keys[pool.queue])
 
     def _agent_out(self, agent: Agent) -> None:
-        for queue in agent.rules.queues:
-            del self._ready[queue][agent.id]
-            key = agent.key(queue, self._idle_step_s)
-            for pool in self._pools.get(queue, {}).values():
-                if agent.can(pool.needs):
-                    pool.ready.remove(key)
+        keys = {queue: agent.key(queue, self._idle_step_s) for queue in agent.rules.queues}
+        for pool in self._pools_of[agent.id]:
+            pool.ready.remove(keys[pool.queue])
 
     def call_in(self, call: WaitingCall, key: CallKey) -> None:
         """The call may be offered."""
-        pool = self.pool(call)
-        pool.calls.add(key)
-        self._open.setdefault(call.queue, {})[pool.needs] = pool
+        self.pool(call).calls.add(key)
 
     def call_out(self, call: WaitingCall, key: CallKey) -> None:
         """The call may not be offered any more, or not under this key."""
-        pool = self.pool(call)
-        pool.calls.remove(key)
-        if not pool.calls:
-            del self._open[call.queue][pool.needs]
+        self.pool(call).calls.remove(key)
 
     def pool(self, call: WaitingCall) -> Pool:
         """The call's pool, made where there is none yet."""
-        needs = call.needs
         pools = self._pools.setdefault(call.queue, {})
-        pool = pools.get(needs)
+        pool = pools.get(call.needs)
         if pool is None:
-            if self._pool_count >= POOLS_MAX:
+            if self._pool_count >= self._pool_count_max:
                 self._sweep()
-            pool = pools[needs] = Pool(call.queue, needs)
+            pool = pools[call.needs] = Pool(call.queue, call.needs)
             self._pool_count += 1
-            for agent in self._ready.get(call.queue, {}).values():
-                if agent.can(needs):
-                    pool.ready.add(agent.key(call.queue, self._idle_step_s))
+            for agent in self._members.get(call.queue, {}).values():
+                if agent.can(call.needs):
+                    self._pools_of[agent.id].append(pool)
+                    if agent.standing == READY:
+                        pool.ready.add(agent.key(call.queue, self._idle_step_s))
         return pool
 
     def _sweep(self) -> None:
@@ -111,15 +114,18 @@ class Eligibility:
             for needs in [needs for needs, pool in pools.items() if not pool.calls]:
                 del pools[needs]
         self._pool_count = sum(len(pools) for pools in self._pools.values())
+        self._pool_count_max = max(POOLS_MAX, 2 * self._pool_count)
+        for members in self._members.values():
+            for agent in members.values():
+                self._find_pools(agent)
 
     def best_call(self, agent: Agent) -> CallKey | None:
         """The first call in the order that this ready agent may take."""
         best: CallKey | None = None
-        for queue in agent.rules.queues:
-            for pool in self._open.get(queue, {}).values():
-                head = pool.calls.first()
-                if head is not None and (best is None or head < best) and agent.can(pool.needs):
-                    best = head
+        for pool in self._pools_of[agent.id]:
+            head = pool.calls.first()
+            if head is not None and (best is None or head < best):
+                best = head
         return best
 
     def best_agent(self, call: WaitingCall) -> AgentKey | None:

@@ -104,12 +104,10 @@ def picture(floor: Floor) -> dict[str, Any]:
         "lines": {name: list(line) for name, line in sorted(state.lines.items())},
         "timers": dict(sorted(state.timers.pending().items())),
         "open": {
-            (queue, needs): list(pool.calls)
-            for queue, pools in sorted(eligibility._open.items())
+            (queue, needs): (list(pool.calls), list(pool.ready))
+            for queue, pools in sorted(eligibility._pools.items())
             for needs, pool in sorted(pools.items())
-        },
-        "ready": {
-            queue: sorted(agents) for queue, agents in sorted(eligibility._ready.items()) if agents
+            if pool.calls
         },
         "standings": {
             queue: {reason: n for reason, n in sorted(counts.items()) if n}
