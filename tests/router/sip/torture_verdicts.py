@@ -49,7 +49,7 @@ REGISTER = (401, 403, 404)
 RFC4475 = _table(
     "rfc4475",
     # 3.1.1 valid messages
-    ("wsinv", 0, CALL, "3.1.1.1 folding and white space wherever the grammar has them"),
+    ("wsinv", 0, (481,), "3.1.1.1 folding and white space everywhere; its To has a tag"),
     ("intmeth", 0, (405, 501), "3.1.1.2 every character a token and a user part may hold"),
     ("esc01", 0, CALL, "3.1.1.3 escapes in URIs"),
     ("escnull", 0, REGISTER, "3.1.1.4 an escaped NUL stays escaped"),
