@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
-from functools import lru_cache
 from operator import mul
 
 from config.errors import PeerError
+from router.media.g711 import ALAW_DECODED, ULAW_DECODED, encode_ulaw
 
 RATE_HZ = 8000
 SECONDS_MAX = 600
@@ -23,57 +23,22 @@ SILENCE_DBFS = -48.0
 CUTOFF_HZ = 3600.0
 ZERO_CROSSINGS = 12
 
+_MU_LAW = tuple(value / 32768 for value in ULAW_DECODED)
+
 
 class AudioError(PeerError):
     """A sound file cannot be used; the text says why and what would do."""
 
 
-# --- G.711 mu-law (ITU-T G.711 table 2; 14-bit magnitudes, here scaled to 16 bits) -----------
-
-
-def _decode_mu(code: int) -> int:
-    code = ~code & 0xFF
-    magnitude = (((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)
-    return 0x84 - magnitude if code & 0x80 else magnitude - 0x84
-
-
-def _decode_a(code: int) -> int:
-    code ^= 0x55
-    exponent, mantissa = (code & 0x70) >> 4, (code & 0x0F) << 4
-    magnitude = mantissa + 8 if exponent == 0 else (mantissa + 0x108) << (exponent - 1)
-    return magnitude if code & 0x80 else -magnitude
-
-
-MU_LAW = tuple(_decode_mu(code) for code in range(256))
-A_LAW = tuple(_decode_a(code) for code in range(256))
-
-
-@lru_cache(maxsize=1)
-def _mu_codes() -> bytes:
-    """The nearest code of every 16-bit sample, at index sample + 32768."""
-    ordered = sorted(range(255), key=lambda code: MU_LAW[code])  # 0x7f and 0xff are both zero
-    codes = bytearray(65536)
-    at = 0
-    for sample in range(-32768, 32768):
-        while at + 1 < len(ordered) and (
-            abs(MU_LAW[ordered[at + 1]] - sample) <= abs(MU_LAW[ordered[at]] - sample)
-        ):
-            at += 1
-        codes[sample + 32768] = ordered[at]
-    codes[32768] = 0xFF
-    return bytes(codes)
-
-
 def encode(samples: Sequence[float]) -> bytes:
     """Samples to mu-law; beyond full scale they are cut."""
-    codes = _mu_codes()
-    return bytes(codes[min(65535, max(0, round(sample * 32767) + 32768))] for sample in samples)
+    whole = (min(32767, max(-32768, round(sample * 32767))) for sample in samples)
+    return encode_ulaw(array("h", whole).tobytes())
 
 
 def decode(data: bytes) -> list[float]:
     """Mu-law to samples."""
-    table = [value / 32768 for value in MU_LAW]
-    return [table[code] for code in data]
+    return [_MU_LAW[code] for code in data]
 
 
 # --- level and silence ----------------------------------------------------------------------
@@ -247,9 +212,9 @@ def _pcm(form: int, bits: int, body: bytes) -> Sequence[float]:
             values = memoryview(body[: len(body) & ~3]).cast("f")
             return [value if abs(value) <= 1.0 else math.copysign(1.0, value) for value in values]
         case 6, 8:
-            return [A_LAW[code] / 32768 for code in body]
+            return [ALAW_DECODED[code] / 32768 for code in body]
         case 7, 8:
-            return [MU_LAW[code] / 32768 for code in body]
+            return decode(body)
     raise AudioError(f"holds format {form} of {bits} bits; export it as 16-bit PCM WAV")
 
 
