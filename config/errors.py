@@ -18,7 +18,9 @@ class ConfigError(PeerError):
     """
 
     def __init__(self, file: str, line: int, field: str, problem: str) -> None:
-        super().__init__(f"{file}:{line}: {field}: {problem}" if field else f"{file}:{line}: {problem}")
+        super().__init__(
+            f"{file}:{line}: {field}: {problem}" if field else f"{file}:{line}: {problem}"
+        )
         self.file = file
         self.line = line
         self.field = field

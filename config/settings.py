@@ -89,7 +89,9 @@ class Trunk(Section):
     username: str | None = Field(None, description="digest user, for a trunk without fixed address")
     password_env: str | None = None
     password_file: Path | None = None
-    outbound: str | None = Field(None, description="where to send calls: sip:host:port;transport=udp")
+    outbound: str | None = Field(
+        None, description="where to send calls: sip:host:port;transport=udp"
+    )
     codecs: tuple[Literal["PCMU", "PCMA"], ...] = ("PCMA", "PCMU")
 
     @field_validator("addresses")

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from config.secrets import Secrets
+from config.credentials import Secrets
 from config.settings import Settings
 from engine import recovery
 from engine.arrivals import Arrivals
@@ -22,6 +22,7 @@ from engine.files import RecordingsReader
 from engine.floorside import FloorSide
 from engine.flows import Flows
 from engine.journal import Entry, Journal
+from engine.journal_reader import Pace
 from engine.legs import Legs
 from engine.liveness import Liveness
 from engine.phone import Phone
@@ -47,6 +48,8 @@ from tickets.reader import RecordsReader
 from tickets.store import TicketStore
 
 log = logging.getLogger(__name__)
+
+RECORDS_PACE = Pace(batch=1024, linger_s=0.5)  # one transaction for half a second of facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ class Engine:
         except Exception:
             log.exception("the database is away; records follow when it is back")
             position = 0
-        self.journal.subscribe("records", position, reader.apply)
+        self.journal.subscribe("records", position, reader.apply, RECORDS_PACE)
         files = RecordingsReader(
             self.journal,
             self.clock,
@@ -165,7 +168,7 @@ class Engine:
             self.recordings_dir,
             self.settings.data_dir / "journal" / "recordings.position",
         )
-        self.journal.subscribe("recordings", files.position(), files.deliver)
+        self.journal.subscribe("recordings", files.position, files.deliver)
 
     def _live(self, entry: Entry) -> None:
         """Figures read the log, like everything else."""

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.clock import Clock
 from engine.journal import Entry, Journal
 from recordings.client import Finisher
-from router.events import RecordingClosed
+from router.events import CallEnded, RecordingClosed, RecordingStarted
 
 log = logging.getLogger(__name__)
 
+POSITION_STEP = 200  # entries between two writings while calls are open
+
+
+@dataclass(slots=True)
+class Takes:
+    """The recordings of one call: segment files by recording, and which still run."""
+
+    first: int  # seq of the first fact about them
+    running: set[str] = field(default_factory=set)
+    paths: dict[str, list[str]] = field(default_factory=dict)
+    ended: bool = False
+
 
 class RecordingsReader:
-    """A reader of the journal: finishes every RecordingClosed and journals the result.
+    """A reader of the journal: a recording is finished once, when its call has ended.
 
-    Finishing again after a crash gives the same file; the position is kept in a file beside
-    the journal, written after the results are durable.
+    A recording may have several segments (its worker died); all of them make one file, so they
+    are kept until CallEnded and no segment is open. The position is kept in a file beside the
+    journal; it never passes the first fact of a recording that is not finished yet, so that a
+    crash finishes it again, to the same file.
     """
 
     NAME = "recordings"
@@ -32,35 +48,73 @@ class RecordingsReader:
         self._finisher = finisher
         self._directory = directory
         self._state = state
-        self._segments: dict[str, list[str]] = {}
+        self._open: dict[str, Takes] = {}  # by call
+        self._written = self._read_position()
 
-    def position(self) -> int:
+    def _read_position(self) -> int:
         try:
             return int(json.loads(self._state.read_text())["seq"])
         except (OSError, ValueError, KeyError):
             return 0
 
-    async def deliver(self, entries: Sequence[Entry]) -> None:
-        done: list[str] = []
-        for entry in entries:
-            if isinstance(entry.event, RecordingClosed):
-                done += await self._finish(entry.call, entry.event)
-        if done:
-            await self._journal.flush()
-            for path in done:
-                Path(path).unlink(missing_ok=True)
-        if done or entries[-1].seq - self.position() > 1000:
-            part = self._state.with_suffix(".new")
-            part.write_text(json.dumps({"seq": entries[-1].seq}))
-            part.replace(self._state)
+    @property
+    def position(self) -> int:
+        """The last entry that needs no reading again."""
+        return self._written
 
-    async def _finish(self, call: str, closed: RecordingClosed) -> list[str]:
-        target = self._directory / f"{closed.recording}.wav"
-        if target.exists() and not Path(closed.path).exists():
-            return []
-        finished = await self._finisher.finish(closed.recording, [closed.path], str(target))
-        self._journal.append(call, finished, self._clock.now())
-        if finished.error:
-            log.error("recording %s: %s", closed.recording, finished.error)
-            return []
-        return [closed.path]
+    async def deliver(self, entries: Sequence[Entry]) -> None:
+        ready: list[str] = []
+        for entry in entries:
+            if self._take(entry):
+                ready.append(entry.call)
+        if ready:
+            async with asyncio.TaskGroup() as group:
+                for call in dict.fromkeys(ready):
+                    group.create_task(self._finish(call, self._open.pop(call)))
+            await self._journal.flush()
+        self._keep_position(entries[-1].seq)
+
+    def _take(self, entry: Entry) -> bool:
+        """Note a fact; True when the call's recordings can be finished now."""
+        event = entry.event
+        if isinstance(event, RecordingStarted):
+            takes = self._open.setdefault(entry.call, Takes(entry.seq))
+            takes.running.add(event.recording)
+            takes.paths.setdefault(event.recording, [])
+        elif isinstance(event, RecordingClosed):
+            takes = self._open.setdefault(entry.call, Takes(entry.seq))
+            takes.running.discard(event.recording)
+            paths = takes.paths.setdefault(event.recording, [])
+            if event.path not in paths:
+                paths.append(event.path)
+        elif isinstance(event, CallEnded) and entry.call in self._open:
+            self._open[entry.call].ended = True
+        else:
+            return False
+        takes = self._open[entry.call] if entry.call in self._open else Takes(0)
+        return takes.ended and not takes.running and bool(takes.paths)
+
+    async def _finish(self, call: str, takes: Takes) -> None:
+        for recording, paths in takes.paths.items():
+            target = self._directory / f"{recording}.wav"
+            there = [path for path in paths if Path(path).exists()]
+            if not there and target.exists():
+                continue  # finished before a crash
+            finished = await self._finisher.finish(recording, there or paths, str(target))
+            self._journal.append(call, finished, self._clock.now())
+            if finished.error:
+                log.error("recording %s: %s", recording, finished.error)
+                continue
+            await self._journal.flush()
+            for path in there:
+                Path(path).unlink(missing_ok=True)
+
+    def _keep_position(self, seq: int) -> None:
+        held = min((takes.first for takes in self._open.values()), default=seq + 1)
+        position = min(seq, held - 1)
+        if position - self._written < POSITION_STEP and self._open:
+            return
+        part = self._state.with_suffix(".new")
+        part.write_text(json.dumps({"seq": position}))
+        part.replace(self._state)
+        self._written = position

@@ -70,7 +70,7 @@ class FloorSide:
             self._turns.feed(call.id, on.HangUpAsked(f"unknown queue {effect.queue}"))
             return
         self._turns.feed(call.id, on.Queued(care))
-        now = self._turns.clock.now()
+        now = self._turns.now()
         self._obey(
             self.floor.enqueue(
                 call.id,
@@ -84,10 +84,10 @@ class FloorSide:
         )
 
     def _leave(self, call: Call, effect: do.LeaveQueue) -> None:
-        self._obey(self.floor.leave(call.id, self._turns.clock.now(), effect.end))
+        self._obey(self.floor.leave(call.id, self._turns.now(), effect.end))
 
     def _accept(self, call: Call, effect: do.AcceptOffer) -> None:
-        result = self.floor.accept(effect.agent, effect.fence, self._turns.clock.now())
+        result = self.floor.accept(effect.agent, effect.fence, self._turns.now())
         stale = any(isinstance(item, offers.OfferStale) for item in result)
         self._obey(result)
         if not stale:
@@ -96,11 +96,11 @@ class FloorSide:
 
     def _refuse(self, call: Call, effect: do.RefuseOffer) -> None:
         self._offered.pop(effect.fence, None)
-        now = self._turns.clock.now()
+        now = self._turns.now()
         self._obey(self.floor.refuse(effect.agent, effect.fence, now, effect.end, effect.cause))
 
     def _done(self, call: Call, effect: do.AgentDone) -> None:
-        now = self._turns.clock.now()
+        now = self._turns.now()
         if self._busy_in.get(effect.agent) == call.id:
             del self._busy_in[effect.agent]
             self._obey(self.floor.free(effect.agent, now))
@@ -111,14 +111,14 @@ class FloorSide:
 
     def _busy(self, call: Call, effect: do.AgentBusy) -> None:
         self._busy_in[effect.agent] = call.id
-        now = self._turns.clock.now()
+        now = self._turns.now()
         self._obey(self.floor.busy(effect.agent, now, effect.reason))
 
     # --- people, phones and the clock -------------------------------------------------------------
 
     def change(self, work: Callable[[float], list[offers.Effect]]) -> None:
         """One change of the floor by a person or a phone, as a turn of its own."""
-        self._turns.together(lambda: self._obey(work(self._turns.clock.now())))
+        self._turns.together(lambda: self._obey(work(self._turns.now())))
 
     def _tick(self) -> None:
         self.change(self.floor.tick)
@@ -129,13 +129,14 @@ class FloorSide:
 
         def settle(now: float) -> list[offers.Effect]:
             effects: list[offers.Effect] = []
+            views = self.floor.agents()
+            for view in views:  # first: or the calls that go would be offered on their way
+                effects += self.floor.set_reachable(view.agent, False, now)
             for waiting in self.floor.waiting():
                 effects += self.floor.leave(waiting.call, now, "removed")
-            for view in self.floor.agents():
-                if view.presence == "talking":
-                    effects += self.floor.finished(view.agent, now)
+            for view in views:
+                effects += self.floor.finished(view.agent, now)
                 effects += self.floor.free(view.agent, now)
-                effects += self.floor.set_reachable(view.agent, False, now)
             return effects + self.floor.tick(now)
 
         self.change(settle)

@@ -81,7 +81,7 @@ class Flows:
             earlier_calls=count,
             last_outcome=last,
         )
-        position, actions = machine.start(flow, facts, self._turns.clock.now())
+        position, actions = machine.start(flow, facts, self._turns.now())
         self.walks[call.id] = Walk(flow, position)
         self._act(call, actions)
 
@@ -106,7 +106,7 @@ class Flows:
         walk = self.walks.get(call.id)
         if walk is None or walk.position.ended:
             return
-        now = self._turns.clock.now()
+        now = self._turns.now()
         walk.position, actions = machine.step(walk.flow, walk.position, happened, now)
         self._act(call, actions)
 

@@ -58,6 +58,11 @@ class Turns:
         self._forget: list[tuple[str, Callable[[str], None]]] = []
         self._bound_to = 0
         self._running = False
+        self._now = 0.0
+
+    def now(self) -> float:
+        """The time of the turn: one value from its first input to its last fact."""
+        return self._now if self._running else self.clock.now()
 
     def feed(self, call: str, happened: Input) -> None:
         """Give a call an input; outside a turn this is the turn, inside it is queued."""
@@ -67,7 +72,7 @@ class Turns:
 
     def fact(self, call: str, event: object) -> None:
         """Journal a fact at the turn's time."""
-        entry = self._journal.append(call, event, self.clock.now())
+        entry = self._journal.append(call, event, self.now())
         if type(event) in BINDING:
             self._bound_to = entry.seq
 
@@ -76,15 +81,19 @@ class Turns:
         if self._running:
             work()
             return
-        self._running = True
+        self._begin()
         try:
             work()
             self._until_quiet()
         finally:
             self._running = False
 
-    def _run(self) -> None:
+    def _begin(self) -> None:
+        self._now = self.clock.now()
         self._running = True
+
+    def _run(self) -> None:
+        self._begin()
         try:
             self._until_quiet()
         finally:
@@ -111,12 +120,12 @@ class Turns:
     def _step(self, call: Call, happened: Input) -> None:
         """One call's mistake of ours ends that call (outcome failed), never the others'."""
         try:
-            for effect in step(call, happened, self.clock.now()):
+            for effect in step(call, happened, self.now()):
                 self._take(call, effect)
         except Exception:
             log.exception("call %s: %s in %s", call.id, type(happened).__name__, call.phase)
             if call.phase != "ended":
-                for effect in end(call, self.clock.now(), "failed", "internal error", 500):
+                for effect in end(call, self.now(), "failed", "internal error", 500):
                     self._take(call, effect)
 
     def _take(self, call: Call, effect: do.Effect) -> None:

@@ -7,8 +7,8 @@ import secrets
 import sys
 from pathlib import Path
 
+from config.credentials import load_secrets
 from config.loading import load_settings
-from config.secrets import load_secrets
 
 
 def phones(config: Path | None) -> int:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
+from config.credentials import load_secrets
 from config.errors import PeerError
 from config.loading import load_settings
-from config.secrets import load_secrets
-from config.store import migrate, open_database
+from config.store import SchemaTooNewError, migrate, open_database
 from engine.clock import Clock
 from engine.engine import Engine, Parts
 from engine.handover import EXIT_CONFIG, Handover
@@ -53,7 +54,7 @@ async def run(config: Path | None, handover: Handover) -> None:
         readers=READERS,
     )
     database = open_database(settings.store.database, settings.data_dir)
-    await migrate(database)
+    await _migrate(database)
     prompts = PromptStore(settings.data_dir / "prompts", await find_tts())
     flows = flows_of(settings)
     await prompts.prepare(flows, (settings.language,))
@@ -91,6 +92,16 @@ async def run(config: Path | None, handover: Handover) -> None:
     await serve_api(engine, handover, stopping)
     await tasks.close()
     await engine.stop()
+
+
+async def _migrate(database: AsyncEngine) -> None:
+    """A store that is away holds up nothing: the reader migrates when it is back."""
+    try:
+        await migrate(database)
+    except SchemaTooNewError:
+        raise
+    except Exception as error:
+        log.error("the database is away, records follow when it is back: %s", type(error).__name__)
 
 
 async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> None:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from config.credentials import load_secrets
 from config.loading import load_settings
-from config.secrets import load_secrets
 from config.settings import Settings
 from engine.handover import Listener, SupervisorPlan, media_workers, socket_folder
 from ivr.loader import SHIPPED_DIR, FlowSet, load_flows

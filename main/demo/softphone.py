@@ -171,7 +171,7 @@ class Softphone:
                 data, source = self._socket.recvfrom(65535)
             except (BlockingIOError, OSError):
                 return
-            if data.startswith(b"SIP/2.0") and b" REGISTER\r\n" in data:
+            if data.startswith(b"SIP/2.0") and self._register_id.encode() in data:
                 self._register_answer(data)
                 continue
             flow = sip.Flow("udp", source[0], source[1])
