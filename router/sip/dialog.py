@@ -148,9 +148,13 @@ def _resolve(dialog: Dialog) -> Flow:
     flow = dialog.flow
     text = _bare(dialog.routes[0]) if dialog.routes else dialog.target
     try:
-        hop = flow_of(Uri.parse(text), flow.listener)
+        uri = Uri.parse(text)
+        hop = flow_of(uri, flow.listener)
     except PeerError:
         return flow
+    if flow.transport == "tcp" and uri.transport is None and hop.host == flow.host:
+        # a peer that came by TCP and does not say so in its Contact: it means what it does
+        hop = Flow("tcp", hop.host, hop.port, -1, flow.listener)
     if hop.host in ("0.0.0.0", "::"):  # noqa: S104 - a peer's mistake, not a bind
         return flow
     if hop.transport == flow.transport and hop.host == flow.host:
