@@ -4,7 +4,7 @@ A position waits for something or has ended; there is nothing else. Inputs that 
 not wait for leave it as it is. Whatever a flow says, a call passes at most ENTERED_MAX nodes,
 CHAIN_MAX of them without waiting, and gives up input after the node's retries.
 
-``now`` is in seconds and never steps back.
+``now`` is unix seconds (opening hours go by it) and never steps back.
 """
 
 from __future__ import annotations
