@@ -85,8 +85,9 @@ class Headers:
     """An ordered list of (canonical name, value).
 
     A value is the text of one header line, unfolded and stripped; it may hold several
-    comma-separated values. Parsed values that ``Message`` keeps live in ``parsed`` and are
-    dropped whenever the list changes, so that a cached value is never stale.
+    comma-separated values. Parsed values that ``Message`` keeps live in ``parsed`` under the
+    header's name (with ``*`` when it is the list of all) and are dropped when that header
+    changes, so that a kept value is never stale.
     """
 
     __slots__ = ("_index", "_items", "_lines", "parsed")
@@ -138,10 +139,13 @@ class Headers:
             self._lines = []
         return items
 
-    def _changed(self) -> None:
+    def _changed(self, name: str) -> None:
         self._index = None
-        if self.parsed:
-            self.parsed = {}
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self.parsed.pop(name, None)
+        self.parsed.pop(name + "*", None)
 
     def index(self) -> dict[str, str]:
         """The first value of each name, by canonical name, white space still around it; not
@@ -179,8 +183,9 @@ class Headers:
 
     def add(self, name: str, value: str) -> None:
         """Append a header field at the end."""
-        self._list().append((CANONICAL[name], value))
-        self._changed()
+        name = CANONICAL[name]
+        self._list().append((name, value))
+        self._changed(name)
 
     def set(self, name: str, value: str) -> None:
         """Replace all of this name by one, in the place of the first (or at the end)."""
@@ -196,12 +201,13 @@ class Headers:
         if not placed:
             items.append((name, value))
         self._items = items
-        self._changed()
+        self._changed(name)
 
     def prepend(self, name: str, value: str) -> None:
         """Put a header field before all others (a Via, a Route)."""
-        self._list().insert(0, (CANONICAL[name], value))
-        self._changed()
+        name = CANONICAL[name]
+        self._list().insert(0, (name, value))
+        self._changed(name)
 
     def replace_first(self, name: str, value: str) -> None:
         """Replace the first header field of this name, the others stay; KeyError without one."""
@@ -213,13 +219,15 @@ class Headers:
                 break
         else:
             raise KeyError(name)
-        self._changed()
+        if self._index is not None:
+            self._index[name] = value
+        self._forget(name)
 
     def remove(self, name: str) -> None:
         """Remove every header field of this name; none is fine."""
         name = CANONICAL[name]
         self._items = [item for item in self._list() if item[0] != name]
-        self._changed()
+        self._changed(name)
 
     def copy(self) -> Headers:
         return Headers.of_canonical(list(self._list()))

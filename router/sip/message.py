@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from config.errors import MisuseError
 from router.sip.errors import FramingError, ParseError
-from router.sip.headers import Headers
+from router.sip.headers import Headers, canonical_name
 from router.sip.lexical import digits, split
 from router.sip.reasons import REASONS
 from router.sip.uri import Uri
@@ -54,71 +54,71 @@ class Message:
     def via(self) -> Via:
         """The top Via. ParseError when missing or malformed."""
         parsed = self.headers.parsed
-        if "via" in parsed:
-            kept: Via = parsed["via"]
+        if "Via" in parsed:
+            kept: Via = parsed["Via"]
             return kept
         value = self._needed("Via")
         if "," in value:
             value = split(value, ",")[0]
-        parsed["via"] = via = Via.parse(value)
+        parsed["Via"] = via = Via.parse(value)
         return via
 
     @property
     def from_(self) -> NameAddr:
         parsed = self.headers.parsed
-        if "from" in parsed:
-            kept: NameAddr = parsed["from"]
+        if "From" in parsed:
+            kept: NameAddr = parsed["From"]
             return kept
-        parsed["from"] = address = NameAddr.parse(self._needed("From"))
+        parsed["From"] = address = NameAddr.parse(self._needed("From"))
         return address
 
     @property
     def to(self) -> NameAddr:
         parsed = self.headers.parsed
-        if "to" in parsed:
-            kept: NameAddr = parsed["to"]
+        if "To" in parsed:
+            kept: NameAddr = parsed["To"]
             return kept
-        parsed["to"] = address = NameAddr.parse(self._needed("To"))
+        parsed["To"] = address = NameAddr.parse(self._needed("To"))
         return address
 
     @property
     def call_id(self) -> str:
         parsed = self.headers.parsed
-        if "call_id" in parsed:
-            kept: str = parsed["call_id"]
+        if "Call-ID" in parsed:
+            kept: str = parsed["Call-ID"]
             return kept
-        parsed["call_id"] = call_id = self._needed("Call-ID")
+        parsed["Call-ID"] = call_id = self._needed("Call-ID")
         return call_id
 
     @property
     def cseq(self) -> CSeq:
         parsed = self.headers.parsed
-        if "cseq" in parsed:
-            kept: CSeq = parsed["cseq"]
+        if "CSeq" in parsed:
+            kept: CSeq = parsed["CSeq"]
             return kept
-        parsed["cseq"] = cseq = CSeq.parse(self._needed("CSeq"))
+        parsed["CSeq"] = cseq = CSeq.parse(self._needed("CSeq"))
         return cseq
 
     @property
     def contacts(self) -> list[NameAddr]:
         """All contacts in order; empty for none and for ``*`` (see ``star``)."""
         parsed = self.headers.parsed
-        if "contacts" in parsed:
-            kept: list[NameAddr] = parsed["contacts"]
+        if "Contact*" in parsed:
+            kept: list[NameAddr] = parsed["Contact*"]
             return kept
         star = self.headers.first("Contact") == "*" and self.star
         contacts = [] if star else self._addresses("Contact")
-        parsed["contacts"] = contacts
+        parsed["Contact*"] = contacts
         return contacts
 
     @property
     def max_forwards(self) -> int | None:
         """0 to 255, None when missing (then 70 counts, RFC 3261 16.6)."""
         parsed = self.headers.parsed
-        if "max_forwards" in parsed:
-            kept: int | None = parsed["max_forwards"]
+        if "Max-Forwards" in parsed:
+            kept: int | None = parsed["Max-Forwards"]
             return kept
-        parsed["max_forwards"] = hops = self._number("Max-Forwards", 255)
+        parsed["Max-Forwards"] = hops = self._number("Max-Forwards", 255)
         return hops
 
     # --- the others -----------------------------------------------------------------------
@@ -126,7 +126,7 @@ class Message:
     @property
     def vias(self) -> list[Via]:
         """All Via values, the top one first."""
-        return self._kept("vias", lambda: [Via.parse(v) for v in self._values("Via")])
+        return self._kept("Via*", lambda: [Via.parse(v) for v in self._values("Via")])
 
     @property
     def star(self) -> bool:
@@ -144,11 +144,11 @@ class Message:
 
     @property
     def routes(self) -> list[NameAddr]:
-        return self._kept("routes", lambda: self._addresses("Route"))
+        return self._kept("Route*", lambda: self._addresses("Route"))
 
     @property
     def record_routes(self) -> list[NameAddr]:
-        return self._kept("record_routes", lambda: self._addresses("Record-Route"))
+        return self._kept("Record-Route*", lambda: self._addresses("Record-Route"))
 
     @property
     def expires(self) -> int | None:
@@ -391,10 +391,8 @@ def response_to(
         if item[0] == "To" and to_tag is not None and status != 100 and not _has_tag(request):
             item = ("To", f"{item[1]};tag={to_tag}")
         items.append(item)
-    answer = Headers.of_canonical(items)
-    for name, value in headers:
-        answer.add(name, value)
-    return Response(status, reason, answer, body)
+    items += [(canonical_name(name), value) for name, value in headers]
+    return Response(status, reason, Headers.of_canonical(items), body)
 
 
 def _has_tag(request: Request) -> bool:
@@ -422,4 +420,4 @@ def mark_received(request: Request, host: str, port: int) -> None:
     lines = request.headers.get_all("Via")
     rest = split(lines[0], ",")[1:] if "," in lines[0] else []
     request.headers.replace_first("Via", ", ".join([str(marked), *rest]))
-    request.headers.parsed["via"] = marked
+    request.headers.parsed["Via"] = marked

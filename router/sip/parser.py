@@ -196,11 +196,11 @@ def _check_common(message: Request | Response) -> dict[str, str]:
     if not call_id or " " in call_id or "\t" in call_id:
         raise ParseError("Malformed Call-ID")
     parsed = headers.parsed
-    parsed["call_id"] = call_id
-    parsed["via"] = Via.parse(via if "," not in via else split(via, ",")[0])
-    parsed["from"] = NameAddr.parse(from_)
-    parsed["to"] = NameAddr.parse(to)
-    parsed["cseq"] = CSeq.parse(cseq)
+    parsed["Call-ID"] = call_id
+    parsed["Via"] = Via.parse(via if "," not in via else split(via, ",")[0])
+    parsed["From"] = NameAddr.parse(from_)
+    parsed["To"] = NameAddr.parse(to)
+    parsed["CSeq"] = CSeq.parse(cseq)
     return first
 
 
@@ -210,8 +210,10 @@ def _check_request(request: Request) -> None:
     hops = first.get("Max-Forwards")
     if hops is not None:
         hops = hops.strip(_BLANKS)
-        request.headers.parsed["max_forwards"] = digits(hops, "Max-Forwards", 255)
-    if request.headers.parsed["cseq"].method != request.method:
+        request.headers.parsed["Max-Forwards"] = (
+            70 if hops == "70" else digits(hops, "Max-Forwards", 255)
+        )
+    if request.headers.parsed["CSeq"].method != request.method:
         raise ParseError("CSeq method does not match")
     if not Uri.is_plain(request.uri):
         _ = request.target
