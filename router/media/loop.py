@@ -1,0 +1,192 @@
+"""The worker's loop: epoll, the clock, and the relay of the common packet, inlined.
+
+One datagram is read of each ready socket at each turn, so that no socket starves the others.
+What the inlined path does is what ``Inbound.arrive`` does for a packet that is the next in
+order; tests hold the two against each other.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from router.media.inbound import BUFFER, FAST
+from router.media.playout import Cadence
+from router.media.reception import JITTER_STEP_MAX
+from router.media.recording import PREFIX
+from router.media.rtp import HEADER_BYTES
+
+if TYPE_CHECKING:
+    from router.media.inbound import Inbound
+    from router.media.leg import Leg
+
+EVENTS_PER_TURN = 256
+IDLE_S = 1.0
+
+
+class LoopClock:
+    """Microseconds since the start, read once a turn; unix time that never steps back."""
+
+    def __init__(self) -> None:
+        self.start_ns = time.monotonic_ns()
+        self.now_us = 0
+        self._unix_at_start = time.time()
+
+    def read(self) -> int:
+        self.now_us = now_us = (time.monotonic_ns() - self.start_ns) // 1000
+        return now_us
+
+    def unix(self) -> float:
+        return self._unix_at_start + self.now_us / 1e6
+
+    def follow_wall(self) -> None:
+        """Catch up with a wall clock that runs ahead; one that fell behind is not followed."""
+        self._unix_at_start = max(self._unix_at_start, time.time() - self.read() / 1e6)
+
+
+class Loop:
+    """Implements ``Wiring``; ``run`` until ``stop``."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock()
+        self.epoll = select.epoll()
+        self.fast: list[Inbound | None] = [None] * 64
+        self.handlers: dict[int, Callable[[int], None]] = {}
+        self.watched: dict[int, int] = {}
+        self.stopping = False
+        self.lag_us_max = 0
+
+    # --- Wiring -------------------------------------------------------------------------------
+
+    def watch(self, fd: int, handler: Callable[[int], None]) -> None:
+        self.handlers[fd] = handler
+        self._register(fd)
+
+    def watch_leg(self, fd: int, leg: Leg) -> None:
+        if fd >= len(self.fast):
+            self.fast.extend([None] * (fd + 64 - len(self.fast)))
+        self.fast[fd] = leg.inbound
+        self._register(fd)
+
+    def _register(self, fd: int) -> None:
+        if fd not in self.watched:
+            self.watched[fd] = select.EPOLLIN
+            if fd >= len(self.fast):
+                self.fast.extend([None] * (fd + 64 - len(self.fast)))
+            self.epoll.register(fd, select.EPOLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        if self.watched.pop(fd, 0):
+            self.handlers.pop(fd, None)
+            self.fast[fd] = None
+            self.epoll.unregister(fd)
+
+    def want_write(self, fd: int, wanted: bool) -> None:
+        events = select.EPOLLIN | select.EPOLLOUT if wanted else select.EPOLLIN
+        if self.watched.get(fd, events) != events:
+            self.watched[fd] = events
+            self.epoll.modify(fd, events)
+
+    # --- running ------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        self.stopping = True
+
+    def run(
+        self,
+        step: Callable[[int], None],
+        skipped: Callable[[], None],
+        idle: Callable[[], bool],
+        more: Callable[[], bool],
+    ) -> None:
+        """Serve sockets; call ``step`` every 5 ms with its number, ``skipped`` after a stall.
+
+        While ``idle()`` no steps are needed; ``more()`` works off what is left over and tells
+        whether there is still some.
+        """
+        clock = self.clock
+        cadence = Cadence(clock.read())
+        resting = True
+        timeout = 0.0
+        while not self.stopping:
+            self.turn(timeout)
+            now_us = clock.now_us
+            if resting:
+                cadence = Cadence(now_us)
+            if now_us >= cadence.deadline_us:
+                self.lag_us_max = max(self.lag_us_max, now_us - cadence.deadline_us)
+                numbers = cadence.due(now_us)
+                if cadence.skipped:
+                    skipped()
+                for number in numbers:
+                    step(number)
+            left_over = more()
+            resting = idle()
+            if left_over:
+                timeout = 0.0
+            elif resting:
+                timeout = IDLE_S
+            else:
+                timeout = max(0.0, (cadence.deadline_us - clock.read()) / 1e6)
+
+    def turn(self, timeout_s: float) -> None:
+        """Wait for packets, then take one of each ready socket."""
+        buffer, unpack, pack_into = BUFFER, FAST.unpack_from, FAST.pack_into
+        prefix, payload_at, jump = PREFIX.pack, HEADER_BYTES, JITTER_STEP_MAX
+        fast, handlers = self.fast, self.handlers
+        events = self.epoll.poll(timeout_s, EVENTS_PER_TURN)
+        now_us = self.clock.read()
+        now = now_us // 125
+        for fd, _ in events:
+            inbound = fast[fd]
+            if inbound is None:
+                handler = handlers.get(fd)
+                if handler is not None:
+                    handler(now_us)
+                continue
+            try:
+                size = inbound.receive(buffer)
+            except OSError:
+                continue  # nothing there after all, or an ICMP error about an earlier packet
+            first, sequence, timestamp, ssrc = unpack(buffer)
+            if not (
+                first == inbound.first
+                and sequence == inbound.next
+                and size == inbound.size
+                and ssrc == inbound.ssrc
+            ):
+                inbound.leg.read_twin(size, now_us)
+                continue
+            # RFC 3550 A.1, A.8 (Reception.take)
+            inbound.next = sequence + 1
+            transit = now - timestamp
+            change = (transit - inbound.transit) & 0xFFFFFFFF
+            if change > 0x7FFFFFFF:
+                change = 0x100000000 - change
+            inbound.transit = transit
+            inbound.heard = now
+            if change < jump:
+                inbound.jitter16 += change - ((inbound.jitter16 + 8) >> 4)
+            recorder = inbound.recorder
+            if recorder is not None:
+                records = recorder.buffer
+                records += prefix(inbound.side, size, now_us - recorder.zero_us)
+                records += inbound.view
+                recorder.counts[inbound.side] += 1
+            if inbound.table is not None:
+                buffer[payload_at:size] = buffer[payload_at:size].translate(inbound.table)
+            pack_into(
+                buffer,
+                0,
+                inbound.out_first,
+                (sequence + inbound.sequence_offset) & 0xFFFF,
+                (timestamp + inbound.timestamp_offset) & 0xFFFFFFFF,
+                inbound.out_ssrc,
+            )
+            try:
+                inbound.out_send(inbound.view)
+            except OSError:
+                continue  # lost like on the wire
+            inbound.out_stream.sent += 1

@@ -1,0 +1,141 @@
+"""The media worker: ``python -m router.media.worker --name w0 --socket PATH --ports 20000-29999``.
+
+A process of its own that outlives the engine: it plays, relays and records until it is told
+otherwise, whether or not an engine is connected. SIGTERM ends it, recordings closed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+
+from router.media.exchange import Exchange
+from router.media.link import Link, log
+from router.media.loop import Loop
+from router.media.ports import PortPool
+from router.media.protocol import WorkerFigures
+
+FIGURES_US = 5_000_000
+
+
+class Worker:
+    """Puts loop, exchange and link together."""
+
+    def __init__(
+        self, name: str, listener: socket.socket, hosts: tuple[str, str], ports: PortPool
+    ) -> None:
+        self.name = name
+        self.figures_due_us = FIGURES_US
+        self.loop = Loop()
+        self.exchange = Exchange(hosts, ports, self.loop, self.loop.clock, self._report, _random32)
+        self.link = Link(name, listener, self.loop, self.exchange.handle, self._sessions)
+
+    def _report(self, report: object) -> None:
+        self.link.report(report)  # type: ignore[arg-type]
+
+    def _sessions(self) -> int:
+        return len(self.exchange.legs)
+
+    def send_figures(self) -> None:
+        """Tell the engine how this worker does; also the moment to tidy up."""
+        legs = self.exchange.legs.values()
+        figures = [leg.figures() for leg in legs]
+        exchange = self.exchange
+        self.link.figure(
+            WorkerFigures(
+                worker=self.name,
+                sessions=len(figures),
+                ports_free=exchange.ports.free,
+                received=exchange.received_before + sum(each.received for each in figures),
+                sent=exchange.sent_before + sum(each.sent for each in figures),
+                lost=exchange.lost_before + sum(each.lost for each in figures),
+                loop_lag_ms_max=self.loop.lag_us_max / 1000,
+                cpu_s=time.process_time(),
+            )
+        )
+        self.loop.lag_us_max = 0
+        self.loop.clock.follow_wall()
+        gc.collect()
+
+    def _more(self) -> bool:
+        self.link.proceed()
+        if self.loop.clock.now_us >= self.figures_due_us:
+            self.figures_due_us = self.loop.clock.now_us + FIGURES_US
+            self.send_figures()
+        return bool(self.link.busy)
+
+    def _idle(self) -> bool:
+        return not self.exchange.legs and not self.exchange.tapes.recorders
+
+    def run(self) -> None:
+        """Serve until SIGTERM."""
+        stop_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        signal.signal(signal.SIGTERM, lambda *_: os.eventfd_write(stop_fd, 1))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; the supervisor decides
+        self.loop.watch(stop_fd, lambda _: self.loop.stop())
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self.loop.run(self.exchange.step, self.exchange.skipped, self._idle, self._more)
+        self.exchange.tapes.finish_all()
+        self.send_figures()
+        log(f"{self.name}: stopped with {self._sessions()} sessions open")
+
+
+def _random32() -> int:
+    return int.from_bytes(os.urandom(4), "big")
+
+
+def _listen(path: str, fd: int) -> socket.socket:
+    if fd >= 0:
+        return socket.socket(fileno=fd)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
+    listener.listen(8)
+    return listener
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    lowest, _, highest = text.partition("-")
+    return int(lowest), int(highest)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a worker with command line arguments; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="router.media.worker")
+    parser.add_argument("--name", default="w0")
+    parser.add_argument("--socket", default="", help="unix socket to create and listen on")
+    parser.add_argument("--socket-fd", type=int, default=-1, help="inherited listening socket")
+    parser.add_argument("--host", default="127.0.0.1", help="IPv4 address that RTP binds to")
+    parser.add_argument("--host6", default="", help="the same for IPv6; default: alike")
+    parser.add_argument("--ports", type=_port_range, default=(20_000, 29_999), metavar="LOW-HIGH")
+    parser.add_argument("--rest", type=float, default=10.0, help="seconds a freed port rests")
+    options = parser.parse_args(arguments)
+    if not options.socket and options.socket_fd < 0:
+        parser.error("name --socket or --socket-fd")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    alike = {"0.0.0.0": "::", "127.0.0.1": "::1"}  # noqa: S104 (compared, not bound)
+    hosts = options.host, options.host6 or alike.get(options.host, "::")
+    listener = _listen(options.socket, options.socket_fd)
+    lowest, highest = options.ports
+    pool = PortPool(lowest, highest, options.rest)
+    Worker(options.name, listener, hosts, pool).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
