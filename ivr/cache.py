@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ class AudioCache:
         self._files_max = files_max
         self._age_s = age_s
         self._making: dict[str, asyncio.Task[Path]] = {}
+        self._counting = threading.Lock()
         self._until_prune = 0
 
     def find(self, key: str) -> Path | None:
@@ -51,10 +53,11 @@ class AudioCache:
         return self._path(key)
 
     def _write(self, path: Path, sound: bytes) -> None:
-        if self._until_prune == 0:
+        with self._counting:
+            due = self._until_prune == 0
+            self._until_prune = (self._until_prune or PRUNE_EVERY) - 1
+        if due:
             self.prune()
-            self._until_prune = PRUNE_EVERY
-        self._until_prune -= 1
         handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as stream:
@@ -69,7 +72,10 @@ class AudioCache:
         used = []
         now = time.time()
         for entry in os.scandir(self._folder):
-            age = now - entry.stat().st_mtime
+            try:
+                age = now - entry.stat().st_mtime
+            except FileNotFoundError:  # another thread finished or removed it
+                continue
             if age > (STALE_S if entry.name.endswith(".part") else self._age_s):
                 Path(entry.path).unlink(missing_ok=True)
             elif entry.name.endswith(".ulaw"):

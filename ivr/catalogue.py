@@ -88,8 +88,8 @@ def _spelled(keys: str, language: str) -> tuple[Path, ...]:
 
 
 def _counted(number: int, texts: Language, language: str) -> tuple[Path, ...]:
-    """A number in words: hundreds, tens, ones. From 1000 on digit by digit."""
-    if number > 999:
+    """A number in words: hundred, tens, ones. Beyond the shipped words digit by digit."""
+    if number > max(texts.numbers) + 99:
         return _spelled(str(number), language)
     parts = []
     rest = number

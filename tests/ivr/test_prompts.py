@@ -156,6 +156,16 @@ def test_the_cache_is_bounded_by_number_and_age(tmp_path: Path) -> None:
     assert key_of("a", "bc") != key_of("ab", "c")
 
 
+async def test_writers_side_by_side_do_not_trip_over_each_other(tmp_path: Path) -> None:
+    cache = AudioCache(tmp_path, files_max=10_000, age_s=3600)
+
+    async def make() -> bytes:
+        return b"x"
+
+    await asyncio.gather(*(cache.get(str(number), make) for number in range(1000)))
+    assert len(list(tmp_path.iterdir())) == 1000
+
+
 async def test_a_cancelled_caller_does_not_spoil_it_for_the_next(tmp_path: Path) -> None:
     cache = AudioCache(tmp_path, files_max=10, age_s=60)
     begun, go = asyncio.Event(), asyncio.Event()
