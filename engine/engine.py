@@ -21,6 +21,7 @@ from engine.events import Wiring
 from engine.files import RecordingsReader
 from engine.floorside import FloorSide
 from engine.flows import Flows
+from engine.holds import Holds
 from engine.journal import Entry, Journal
 from engine.journal_reader import Pace
 from engine.legs import Legs
@@ -84,6 +85,7 @@ class Engine:
         self.database = parts.database
         self.callers = Callers()
         self.statistics = Statistics()
+        self.holds = Holds(parts.journal)
         self.liveness = Liveness(timers, clock)
         self.started_at = clock.now()
         self.ready_since = 0.0
@@ -172,6 +174,7 @@ class Engine:
 
     def _live(self, entry: Entry) -> None:
         """Figures read the log, like everything else."""
+        self.holds.note(entry)
         self.statistics.apply(entry)
         if isinstance(entry.event, CallEnded):
             self.callers.ended(entry.call, entry.event.outcome)

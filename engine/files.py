@@ -63,10 +63,7 @@ class RecordingsReader:
         return self._written
 
     async def deliver(self, entries: Sequence[Entry]) -> None:
-        ready: list[str] = []
-        for entry in entries:
-            if self._take(entry):
-                ready.append(entry.call)
+        ready = [entry.call for entry in entries if self._take(entry)]
         if ready:
             async with asyncio.TaskGroup() as group:
                 for call in dict.fromkeys(ready):

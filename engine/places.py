@@ -12,7 +12,7 @@ from router.inputs import Destination
 from router.sip.effects import Flow
 from router.sip.target import Credentials, Target
 
-ANY = ("0.0.0.0", "::", "")  # noqa: S104
+ANY = ("0.0.0.0", "::", "")
 
 
 class Addresses:

@@ -67,7 +67,8 @@ def settle(engine: Engine) -> None:
     """Fold the log, close what is open, put the agents back where they were."""
     open_calls: dict[str, Open] = {}
     floor = engine.floor.floor
-    for entry in engine.journal.read():
+    for entry in engine.journal.read(engine.journal.recovered.held):
+        engine.holds.note(entry)
         fold(open_calls, entry)
         engine.statistics.apply(entry)
         event = entry.event

@@ -40,6 +40,7 @@ class Workers:
         self._paths: dict[str, Path] = {}
         self._homes: dict[str, WorkerClient] = {}
         self._load: dict[str, int] = {}
+        self._lives: dict[str, str] = {}
         self._seen: dict[str, int] = {}
         self._unacknowledged: dict[str, int] = {}
         self._journal = journal
@@ -80,6 +81,10 @@ class Workers:
         )
         self.clients[name] = client
         self._load.setdefault(name, 0)
+        life = f"{name}/{client.welcome.pid if client.welcome else 0}"
+        if self._lives.get(name) != life:  # another process counts its reports from 1 again
+            self._lives[name] = life
+            self._seen[name] = 0
         await self._end_strays(client)
 
     async def _end_strays(self, client: WorkerClient) -> None:
@@ -177,7 +182,9 @@ class Workers:
         reports, self._unacknowledged = self._unacknowledged, {}
         seq = 0
         for name, number in reports.items():
-            seq = self._journal.append("", WorkerReport(name, number), self._clock.now()).seq
+            seq = self._journal.append(
+                "", WorkerReport(self._lives[name], number), self._clock.now()
+            ).seq
         self._journal.when_durable(seq, lambda: self._durable(reports))
 
     def _durable(self, reports: dict[str, int]) -> None:

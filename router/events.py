@@ -167,7 +167,10 @@ class EngineStarted:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """A worker's numbered report was taken over up to here (call is "")."""
+    """A worker's numbered report was taken over up to here (call is "").
+
+    ``worker`` is name and pid: another process of the same name counts from 1 again.
+    """
 
     worker: str
     number: int
