@@ -17,12 +17,12 @@ _PASSWORD = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*")
 _HOST = re.compile(r"[A-Za-z0-9._\-]+")
 # what nearly all SIP URIs look like: no password, no escapes, no headers, no IPv6
 _PLAIN = re.compile(
-    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()+]+)@)?([A-Za-z0-9._\-]+)(?::([0-9]{1,4}))?"
+    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()+]+)@)?([A-Za-z0-9._\-]+)(?::([0-5]?[0-9]{1,4}))?"
     r"(?:;([A-Za-z0-9\-_.=;+]+))?"
 )
 # the same with at most one parameter, so that nothing in it can be wrong
 _CERTAIN = re.compile(
-    r"sips?:(?:[A-Za-z0-9\-_.!~*'()+]+@)?[A-Za-z0-9._\-]+(?::[0-9]{1,4})?"
+    r"sips?:(?:[A-Za-z0-9\-_.!~*'()+]+@)?[A-Za-z0-9._\-]+(?::[0-5]?[0-9]{1,4})?"
     r"(?:;[A-Za-z0-9\-]+(?:=[A-Za-z0-9\-_.]+)?)?"
 )
 # parameters that make two URIs differ also when only one has them (RFC 3261 19.1.4)

@@ -29,8 +29,8 @@ _PLAIN_ADDRESS = re.compile(
     r"""(?:;tag=([^\s;="]+))?"""
 )
 _PLAIN_VIA = re.compile(
-    r"""SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+)(?::([0-9]{1,4}))?"""
-    r"""(?:;branch=([^\s;="]+)(;rport)?)?"""
+    r"""SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+)(?::([0-5]?[0-9]{1,4}))?"""
+    r"""(?:(;rport)?;branch=([^\s;="]+)(;rport)?)?"""
 )
 _PLAIN_CSEQ = re.compile(r"([0-9]{1,9}) ([A-Z]+)")
 
@@ -156,11 +156,12 @@ class Via:
         a request of another version can be answered 505."""
         plain = _PLAIN_VIA.fullmatch(value)
         if plain is not None:
-            transport, host, port, branch, rport = plain.groups()
-            params: Params = {"branch": branch} if branch else {}
-            if rport:
-                params["rport"] = None
-            return cls(transport, host, int(port) if port else None, params)
+            transport, host, port, before, branch, after = plain.groups()
+            params: Params = {"rport": None} if before or after else {}
+            if branch:
+                params["branch"] = branch
+            if not (before and after):
+                return cls(transport, host, int(port) if port else None, params)
         return cls._parse_general(value)
 
     @classmethod

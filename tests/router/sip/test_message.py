@@ -146,6 +146,10 @@ def test_contact_parameters() -> None:
     [
         ("SIP/2.0/UDP 192.0.2.1", Via("UDP", "192.0.2.1")),
         ("SIP/2.0/TCP h.example:5061;branch=z9", Via("TCP", "h.example", 5061, {"branch": "z9"})),
+        (
+            "SIP/2.0/UDP h:65535;rport;branch=a",
+            Via("UDP", "h", 65535, {"rport": None, "branch": "a"}),
+        ),
         ("SIP/2.0/UDP [::1]:7;rport", Via("UDP", "::1", 7, {"rport": None})),
         ("SIP / 2.0 / TLS  h : 5 ; branch = x", Via("TLS", "h", 5, {"branch": "x"})),
         ("SIP/2.0/TLS-SCTP h;branch=x;a=b", Via("TLS-SCTP", "h", None, {"branch": "x", "a": "b"})),
@@ -159,7 +163,8 @@ def test_via(text: str, expected: Via) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "SIP/2.0/UDP", "SIP/2.0 h", "SIP/2.0/UDP h:99999", "SIP/2.0/UDP [::1", "SIP/2.0/UDP a b",
-     "SIP/2.0/UDP [zz]", "SIP/2.0/UDP h;;", "SIP/2.0/UDP h;branch=a;branch=b", "UDP h",
+     "SIP/2.0/UDP [zz]", "SIP/2.0/UDP h;;", "SIP/2.0/UDP h;branch=a;branch=b",
+     "SIP/2.0/UDP h;rport;branch=a;rport", "UDP h",
      "SIP/2.0/UDP [fe80::1%25eth0]"],
 )  # fmt: skip
 def test_malformed_via(text: str) -> None:
