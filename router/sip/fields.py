@@ -86,8 +86,13 @@ class Message:
         if "Contact*" in parsed:
             kept: list[NameAddr] = parsed["Contact*"]
             return kept
-        star = self.headers.first("Contact") == "*" and self.star
-        contacts = [] if star else self._addresses("Contact")
+        value = self.headers.first("Contact")
+        if value is None or (value == "*" and self.star):
+            contacts = []
+        elif "," in value or self.headers.repeats():
+            contacts = self._addresses("Contact")
+        else:
+            contacts = [NameAddr.parse(value)]
         parsed["Contact*"] = contacts
         return contacts
 

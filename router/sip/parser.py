@@ -210,9 +210,8 @@ def _check_request(request: Request) -> None:
     hops = first.get("Max-Forwards")
     if hops is not None:
         hops = hops.strip(_BLANKS)
-        request.headers.parsed["Max-Forwards"] = (
-            70 if hops == "70" else digits(hops, "Max-Forwards", 255)
-        )
+        hops_left = 70 if hops == "70" else digits(hops, "Max-Forwards", 255)
+        request.headers.parsed["Max-Forwards"] = hops_left
     if request.headers.parsed["CSeq"].method != request.method:
         raise ParseError("CSeq method does not match")
     if not Uri.is_plain(request.uri):
