@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.errors import ConfigError
@@ -86,6 +86,7 @@ def test_size_and_encoding_and_absence(tmp_path: Path) -> None:
         load_yaml(tmp_path / "absent.yaml")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>#'\"\n 0?,%@\t<", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     line = 0

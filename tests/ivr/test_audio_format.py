@@ -6,7 +6,7 @@ import math
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.audio_format import (
@@ -46,6 +46,7 @@ def wav(form: int, bits: int, channels: int, rate_hz: int, body: bytes, *, size:
     return b"RIFF" + struct.pack("<I", 0) + b"WAVE" + odd + b"fmt " + b"\x10\0\0\0" + head + data
 
 
+@settings(deadline=None)
 @given(st.floats(-1, 1))
 def test_mu_law_is_off_by_half_a_step_at_most(sample: float) -> None:
     got = decode(encode([sample]))[0] * 32768
@@ -119,6 +120,7 @@ def test_bad_wav(data: bytes, words: str) -> None:
     assert words in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for file in (data, b"RIFF\0\0\0\0WAVE" + data, wav(1, 16, 1, 8000, b"")[:-8] + data):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.build import build_schedule
@@ -117,6 +117,7 @@ def test_what_is_refused(parse: object, text: str, words: str) -> None:
         parse(text)  # type: ignore[operator]
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(DAYS),

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.patterns import check, matches
@@ -38,6 +38,7 @@ def test_refused(pattern: str, words: str) -> None:
         check(pattern)
 
 
+@settings(deadline=None)
 @given(
     st.text("ab(.*+?{}[]|\\^$1,)-", max_size=12),
     st.text("ab1", max_size=64),
