@@ -6,7 +6,7 @@ One change at a time: ours waits while the peer's is open and the other way roun
 
 from __future__ import annotations
 
-from router.sip.core import ALLOW, GIVE_UP_S, SUPPORTED, Core
+from router.sip.core import ALLOW, GIVE_UP_S, SDP, SUPPORTED, Core
 from router.sip.dialog import refresh_target
 from router.sip.effects import ChangeAnswered, ChangeAsked, ChangeRefused, Confirmed
 from router.sip.incoming import Refusal, refusal_of_content
@@ -126,7 +126,7 @@ def _on_2xx(core: Core, tx: str, call: Outstanding, response: Response, now: flo
     refresh_target(call.dialog, response)
     if leg.state == "confirmed":
         start_timer(core, leg, as_client(response, leg.session_s), now)
-    body = response.body
+    body = response.body if response.content_type == SDP else b""
     if call.request.body:
         leg.sent = call.request.body
     changed = bool(body) and body != leg.received

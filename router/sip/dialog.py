@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 from dataclasses import dataclass, field
 
 from config.errors import PeerError
@@ -67,21 +68,21 @@ def of_invite(request: Request, flow: Flow, tag: str, pinned: bool) -> Dialog:
 
 def of_response(seed: Dialog, response: Response) -> Dialog:
     """The UAC's side (12.1.2): one dialog for each To tag; ``seed`` is what the INVITE knows."""
-    return Dialog(
+    dialog = Dialog(
         call_id=seed.call_id,
         local_tag=seed.local_tag,
         remote_tag=response.to.tag or "",
         local=seed.local,
         remote=response.headers.first("To") or "",
-        target=_contact_of(response) or seed.target,
+        target=seed.target,
         routes=tuple(reversed(_route_values(response))),
         flow=seed.flow,
         pinned=seed.pinned,
         initiator=True,
         local_cseq=seed.local_cseq,
-        allow=response.allow,
-        supported=response.supported,
     )
+    refresh_target(dialog, response)
+    return dialog
 
 
 def confirm(dialog: Dialog, response: Response) -> None:
@@ -99,10 +100,11 @@ def refresh_target(dialog: Dialog, message: Request | Response) -> None:
     if target and target != dialog.target:
         dialog.target = target
         dialog.hop = None
-    if "Allow" in message.headers:
-        dialog.allow = message.allow
-    if "Supported" in message.headers:
-        dialog.supported = message.supported
+    with contextlib.suppress(ParseError):
+        if "Allow" in message.headers:
+            dialog.allow = message.allow
+        if "Supported" in message.headers:
+            dialog.supported = message.supported
 
 
 def request_in(
@@ -155,7 +157,7 @@ def _resolve(dialog: Dialog) -> Flow:
     if flow.transport == "tcp" and uri.transport is None and hop.host == flow.host:
         # a peer that came by TCP and does not say so in its Contact: it means what it does
         hop = Flow("tcp", hop.host, hop.port, -1, flow.listener)
-    if hop.host in ("0.0.0.0", "::"):  # noqa: S104 - a peer's mistake, not a bind
+    if not dialog.routes and _is_out_of_reach(hop.host, flow.host):
         return flow
     if hop.transport == flow.transport and hop.host == flow.host:
         # a stream that is open is used again, whatever port it has (18.4 and RFC 5923)
@@ -167,6 +169,28 @@ def _resolve(dialog: Dialog) -> Flow:
         # our listeners are numbered across transports: the number says nothing here
         return Flow(hop.transport, hop.host, hop.port, hop.connection)
     return hop
+
+
+def _is_out_of_reach(host: str, source: str) -> bool:
+    """A Contact that cannot be meant: an unspecified address, or a private one of a peer that
+    talks to us from a public one."""
+    try:
+        address, seen = ipaddress.ip_address(host), ipaddress.ip_address(source)
+    except ValueError:
+        return False
+    return address.is_unspecified or (address.is_private and seen.is_global)
+
+
+def comes_from(dialog: Dialog, flow: Flow) -> None:
+    """A request of the peer came over ``flow``: where that is our only way back (NAT, a stream),
+    it is the way from now on."""
+    old = dialog.flow
+    if flow == old:
+        return
+    same_host = flow.transport == old.transport == "tcp" and flow.host == old.host
+    if dialog.pinned or (same_host and not dialog.routes):
+        dialog.flow = flow
+        dialog.hop = None
 
 
 def stream_is_gone(dialog: Dialog, connection: int) -> None:

@@ -272,6 +272,10 @@ class Endpoint:
         """
         return Target(uri, flow_of(Uri.parse(uri)))
 
+    def leg_of_replaces(self, replaces: str) -> str | None:
+        """The leg whose dialog a Replaces value names (RFC 3891 3), or None."""
+        return indialog.leg_of_replaces(self._core, replaces)
+
     def figures(self) -> Mapping[str, int]:
         """Gauges: dialogs, transactions, registrations."""
         core = self._core
@@ -325,7 +329,7 @@ class Endpoint:
         core = self._core
         try:
             if request.to.tag is not None:
-                indialog.on_request(core, tx, request, now)
+                indialog.on_request(core, tx, request, flow, now)
             else:
                 self._gate.on_request(tx, request, flow, now)
         except ParseError as error:

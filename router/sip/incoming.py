@@ -104,8 +104,8 @@ def _invited(leg: str, request: Request, flow: Flow, peer: Peer) -> Invited:
         trunk=peer.name if peer.kind == "trunk" else "",
         agent=peer.name if peer.kind == "agent" else "",
         caller=peer.name if peer.kind == "agent" else _number_of(who),
-        caller_name=_word(who.display or request.from_.display),
-        dialled=_number(request.target.user),
+        caller_name=word(who.display or request.from_.display),
+        dialled=number_of_user(request.target.user),
         body=request.body,
         sip_call_id=request.call_id,
         source=flow.host,
@@ -116,17 +116,17 @@ def _invited(leg: str, request: Request, flow: Flow, peer: Peer) -> Invited:
 
 def _number_of(address: NameAddr) -> str:
     try:
-        return _number(address.target().user)
+        return number_of_user(address.target().user)
     except ParseError:
         return ""
 
 
-def _number(user: str) -> str:
+def number_of_user(user: str) -> str:
     """The number in a user part: without parameters (RFC 3966), escapes and visual marks."""
-    return _word(unquote(user.partition(";")[0]))
+    return word(unquote(user.partition(";")[0]))
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable())[:_WORD_MAX]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from router.sip import changes, reliable, transfer
-from router.sip.core import ALLOW, Core
-from router.sip.dialog import Dialog
-from router.sip.effects import KeyPressed
+from router.sip.core import ALLOW, SDP, Core
+from router.sip.dialog import Dialog, comes_from
+from router.sip.effects import Flow, KeyPressed
 from router.sip.incoming import on_options, refusal_of_extensions
 from router.sip.info import KINDS, key_of
 from router.sip.leg import Leg
-from router.sip.message import Request
+from router.sip.lexical import parse_params
+from router.sip.message import ParseError, Request
 from router.sip.useragent import Why, fire
 
 # methods of the IANA registry that we do not take; beyond them 501
@@ -33,7 +34,20 @@ def leg_of(core: Core, request: Request) -> tuple[Leg, Dialog] | None:
     return None if fork is None else (leg, fork)
 
 
-def on_request(core: Core, tx: str, request: Request, now: float) -> None:
+def leg_of_replaces(core: Core, replaces: str) -> str | None:
+    """RFC 3891 3: its to-tag is ours, its from-tag the peer's."""
+    call_id, _, tail = replaces.partition(";")
+    try:
+        tags = parse_params(tail)
+    except ParseError:
+        return None
+    leg = core.tags.get(tags.get("to-tag") or "")
+    if leg is None or leg.dialog.call_id != call_id.strip() or leg.id not in core.legs:
+        return None
+    return leg.id if leg.dialog.remote_tag == (tags.get("from-tag") or "") else None
+
+
+def on_request(core: Core, tx: str, request: Request, flow: Flow, now: float) -> None:
     """Any request with a To tag but ACK and CANCEL. ParseError where a header is malformed."""
     found = leg_of(core, request)
     if found is None:
@@ -46,6 +60,7 @@ def on_request(core: Core, tx: str, request: Request, now: float) -> None:
         core.respond(tx, request, 500, now, tag=tag)  # RFC 3261 12.2.2: out of order
         return
     dialog.remote_cseq = number
+    comes_from(dialog, flow)
     if request.method == "BYE":
         _on_bye(core, leg, tx, request, now)
         return
@@ -90,7 +105,7 @@ def on_ack(core: Core, request: Request, now: float) -> None:
         return
     leg.unacked = None
     core.alarms.clear(leg.id, "2xx")
-    body = request.body if unacked.late else b""
+    body = request.body if unacked.late and request.content_type == SDP else b""
     if not fire(core, leg, "acked", now, Why(body=body)):
         changes.on_ack(core, leg, body)
     if leg.state == "confirmed":

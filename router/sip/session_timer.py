@@ -38,10 +38,12 @@ NO_TIMER = SessionTimer()
 def too_small(request: Request) -> bool:
     """422 is due: the peer knows timers and asks for less than we allow (RFC 4028 9).
 
-    Raises ParseError for a malformed Session-Expires.
+    Reads all that ``as_server`` will, so that this raises the ParseError and that never does.
     """
+    _ = request.min_se
     asked = request.session_expires
-    return asked is not None and asked[0] < MIN_SE_S and "timer" in request.supported
+    knows = "timer" in request.supported
+    return asked is not None and asked[0] < MIN_SE_S and knows
 
 
 def as_server(request: Request, wish_s: int) -> tuple[SessionTimer, list[tuple[str, str]]]:

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from router.sip.core import Core
 from router.sip.effects import TransferAsked
+from router.sip.incoming import number_of_user, word
 from router.sip.leg import Leg, Transfer
 from router.sip.message import REASONS, Request
 
@@ -43,9 +44,8 @@ def on_refer(core: Core, leg: Leg, tx: str, request: Request, now: float) -> Non
         _notify(core, leg, leg.transfer, 100, f"active;expires={_LIFETIME_S}", now)
     wanted = {name.lower(): unquote(value) for name, value in uri.headers.items()}
     uri.headers.clear()
-    core.tell(
-        TransferAsked(leg.id, uri.user_text.partition(";")[0], str(uri), wanted.get("replaces", ""))
-    )
+    replaces = word(wanted.get("replaces", ""))
+    core.tell(TransferAsked(leg.id, number_of_user(uri.user), str(uri), replaces))
 
 
 def done(core: Core, leg: Leg, status: int, now: float) -> None:

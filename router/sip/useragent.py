@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from router.sip.core import ALLOW, GIVE_UP_S, SUPPORTED, T1_S, T2_S, Core
-from router.sip.dialog import Dialog
+from router.sip.dialog import EARLY_DIALOGS_MAX, Dialog
 from router.sip.effects import Answered, Confirmed, Ended, Refused
 from router.sip.leg import Leg, Outstanding, Unacked
 from router.sip.leg_table import TABLE, Action, LegEvent
@@ -204,7 +204,10 @@ def bye(core: Core, leg: Leg, dialog: Dialog, now: float) -> str:
 
 
 def end_fork(core: Core, call: Outstanding, dialog: Dialog, now: float) -> None:
-    """A further fork answered: acknowledge and leave it (RFC 3261 13.2.2.4)."""
+    """A further fork answered: acknowledge and leave it (RFC 3261 13.2.2.4). Beyond
+    EARLY_DIALOGS_MAX nothing is sent: such a peer is not forking but flooding."""
+    if len(call.acks) > EARLY_DIALOGS_MAX:
+        return
     core.acknowledge(call, dialog, b"")
     bye(core, call.leg, dialog, now)
 
