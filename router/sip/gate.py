@@ -78,7 +78,7 @@ class Gate:
         method, headers = request.method, request.headers
         if method == "REGISTER" or "Authorization" in headers:
             return None
-        at_phone = self._registrar.is_place_of(None, flow)
+        at_phone = self._registrar.is_at(flow)
         if at_phone and method == "OPTIONS":
             return Peer("agent", "", True)  # keep-alives of phones come without credentials
         name = self._core.directory.trunk_at(flow.host, flow.port)

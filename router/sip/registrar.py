@@ -145,10 +145,8 @@ class Registrar:
             self._users.setdefault(contact.user, []).append(contact)
             self._watch(contact.user)
 
-    def is_place_of(self, user: str | None, flow: Flow) -> bool:
-        """A live binding (of ``user``, or of anybody for None) came over this flow."""
-        if user is not None:
-            return any(_place(c.flow) == _place(flow) for c in self._users.get(user, ()))
+    def is_at(self, flow: Flow) -> bool:
+        """A binding came over this flow."""
         if self._places is None:
             self._places = {_place(contact.flow) for contact in self.all()}
         return _place(flow) in self._places

@@ -55,11 +55,6 @@ def done(core: Core, leg: Leg, status: int, now: float) -> None:
         _notify(core, leg, transfer, status, "terminated;reason=noresource", now)
 
 
-def on_notify_refused(leg: Leg) -> None:
-    """The peer does not know the subscription (481), or is gone."""
-    leg.transfer = None
-
-
 def _notify(core: Core, leg: Leg, transfer: Transfer, status: int, state: str, now: float) -> None:
     extra = [
         ("Contact", core.contact(leg.dialog.flow)),

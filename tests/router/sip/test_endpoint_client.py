@@ -365,6 +365,48 @@ def test_a_lost_dialog_ends_the_call(peer: Peer, status: int) -> None:
     assert methods(peer)[-1] == "BYE"
 
 
+def test_a_change_whose_interval_is_too_small(peer: Peer) -> None:
+    leg = talking(peer)
+    peer.take(peer.endpoint.change(leg, b"hold", peer.now))
+    peer.reply(422, ("Min-SE", "3600"))
+    again = peer.request("INVITE")
+    assert (again.body, again.min_se, again.session_expires) == (b"hold", 3600, (3600, "uac"))
+    peer.reply(200, body=b"held")
+    assert peer.events[-1] == ChangeAnswered(leg, b"held")
+
+
+def test_a_refresh_that_meets_their_change(peer: Peer) -> None:
+    talking(peer, ("Session-Expires", "600;refresher=uac"))
+    within(peer, "INVITE", body=b"theirs")
+    peer.clear()
+    peer.tick(301)
+    assert methods(peer) == []
+    peer.take(peer.endpoint.accept_change("out", b"fine", peer.now))
+    assert peer.response().session_expires == (1800, "uas")
+
+
+def test_a_refresh_that_gets_491(peer: Peer) -> None:
+    talking(peer, ("Session-Expires", "600;refresher=uac"), ("Allow", "UPDATE"))
+    peer.tick(301)
+    peer.reply(491)
+    peer.tick(306)
+    assert peer.request("UPDATE").cseq.number == 3
+
+
+def test_a_challenge_after_hanging_up_is_the_end(peer: Peer) -> None:
+    ring(peer, credentials=ROAMER)
+    peer.take(peer.endpoint.hang_up("out", peer.now))
+    challenge(peer, "late")
+    assert methods(peer) == ["INVITE", "ACK"]
+    assert [e.status for e in peer.events if isinstance(e, Refused)] == [401]
+
+
+def test_a_challenge_that_nobody_can_answer(peer: Peer) -> None:
+    ring(peer, credentials=ROAMER)
+    peer.reply(401, ("WWW-Authenticate", "Basic realm=x"))
+    assert [e.status for e in peer.events if isinstance(e, Refused)] == [401]
+
+
 def test_our_change_waits_while_theirs_is_open(peer: Peer) -> None:
     leg = talking(peer)
     assert within(peer, "INVITE", body=b"theirs") == 100

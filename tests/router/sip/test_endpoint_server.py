@@ -385,6 +385,24 @@ def test_a_second_change_meanwhile_is_turned_away(peer: Peer) -> None:
     assert again.status == 491
 
 
+def test_two_reinvites_at_once_and_one_before_the_ack(peer: Peer) -> None:
+    leg = peer.call()
+    peer.take(peer.endpoint.answer(leg, b"answer", peer.now))
+    early = peer.within("INVITE", cseq=2, body=b"hold")
+    assert early is not None
+    assert early.status == 491
+    peer.within("ACK", cseq=1)
+    peer.within("INVITE", cseq=3, body=b"hold")
+    second = peer.within("INVITE", cseq=4, body=b"hold")
+    assert second is not None
+    assert second.status == 500
+    peer.take(peer.endpoint.change(leg, b"ours", peer.now))
+    peer.take(peer.endpoint.reject_change(leg, 488, peer.now))
+    crossing = peer.within("UPDATE", cseq=5, body=b"again")
+    assert crossing is not None
+    assert crossing.status == 491
+
+
 def test_bye_while_a_change_waits_answers_both(peer: Peer) -> None:
     leg = answered(peer)
     peer.within("INVITE", cseq=2, body=b"hold")

@@ -289,6 +289,48 @@ def _ring(node: Node, event: Event, after: float) -> None:
     node.world.at(after, answer)
 
 
+def dial_tcp(world: World, caller: Node, server: Node) -> None:
+    target = caller.endpoint.target_of(f"sip:4400@{server.host};transport=tcp")
+    caller.take(caller.endpoint.invite("out", target, b"offer", world.now, caller="1"))
+
+
+def test_a_call_over_one_stream() -> None:
+    world = World()
+    caller, server = pair(world)
+    server.on[Invited] = pick_up(1.0)
+    dial_tcp(world, caller, server)
+    hang_up_at(world, server, lambda: server_leg(server), 5.0)
+    world.run(60)
+    assert world.methods() == ["INVITE", "100", "180", "200", "ACK", "BYE", "200"]
+    assert len(world._ends) == 2
+    check_nothing_is_left(caller, server)
+
+
+@given(
+    cuts=st.lists(st.floats(0.0, 3.0), min_size=1, max_size=4),
+    ends=st.floats(0.0, 4.0),
+    by_caller=st.booleans(),
+)
+@settings(max_examples=80, deadline=None)
+def test_streams_that_break_at_any_moment(cuts: list[float], ends: float, by_caller: bool) -> None:
+    world = World(delay=0.2)
+    caller, server = pair(world)
+    server.on[Invited] = pick_up(0.5)
+    dial_tcp(world, caller, server)
+    for cut in cuts:
+        world.at(cut, world.cut)
+    if by_caller:
+        hang_up_at(world, caller, lambda: "out", ends)
+    else:
+        hang_up_at(world, server, lambda: server_leg(server), ends)
+    world.run(100)
+    for node, name in ((caller, "out"), (server, server_leg(server))):
+        act(node, name, "hang up")
+    world.run(DRAIN_S)
+    check_ends(caller, "out")
+    check_nothing_is_left(caller, server)
+
+
 # --- arbitrary bytes ---------------------------------------------------------------------------
 
 

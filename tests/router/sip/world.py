@@ -102,6 +102,8 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.wire: list[tuple[str, str, Request | Response]] = []
         self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._ends: dict[int, tuple[Node, Flow, int]] = {}  # stream: far node, its flow, far end
+        self._streams = count(1)
         self._order = count()
 
     def node(self, name: str, host: str, **sip: object) -> Node:
@@ -119,12 +121,45 @@ class World:
         copies += self.random.random() < self.double
         if receiver is None:
             return
+        if send.flow.transport == "tcp":
+            self._carry_stream(sender, receiver, send)
+            return
         flow = Flow("udp", sender.host, 5060)
         for _ in range(copies):
             self.at(
                 self.delay + self.random.random() * self.spread,
                 lambda: receiver.take(receiver.endpoint.receive(send.data, flow, self.now)),
             )
+
+    def _carry_stream(self, sender: Node, receiver: Node, send: Send) -> None:
+        """Streams lose nothing and keep the order, until ``cut``."""
+        number = send.flow.connection
+        if number < 0:
+            number = self._open_stream(sender, receiver, send.flow)
+        if number not in self._ends:
+            self.at(0, lambda: sender.take(sender.endpoint.send_failed(send.flow, self.now)))
+            return
+        far, flow, _ = self._ends[number]
+        self.at(self.delay, lambda: far.take(far.endpoint.receive(send.data, flow, self.now)))
+
+    def _open_stream(self, sender: Node, receiver: Node, to: Flow) -> int:
+        for number, (far, flow, _) in self._ends.items():
+            if far is receiver and flow.host == sender.host and self._is_port(number, to.port):
+                return number
+        near, away = next(self._streams), next(self._streams)
+        port = 40_000 + near
+        self._ends[near] = (receiver, Flow("tcp", sender.host, port, away), away)
+        self._ends[away] = (sender, Flow("tcp", receiver.host, to.port, near), near)
+        return near
+
+    def _is_port(self, number: int, port: int) -> bool:
+        return self._ends[self._ends[number][2]][1].port == port
+
+    def cut(self) -> None:
+        """Every stream breaks."""
+        broken, self._ends = self._ends, {}
+        for far, flow, _ in broken.values():
+            far.take(far.endpoint.stream_closed(flow.connection, self.now))
 
     def run(self, seconds: float) -> None:
         """Let ``seconds`` pass."""
