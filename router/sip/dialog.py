@@ -43,9 +43,10 @@ class Dialog:
 
 def of_invite(request: Request, flow: Flow, tag: str, pinned: bool) -> Dialog:
     """The UAS's side of a dialog (12.1.1). ParseError for what it cannot be made of."""
-    contact = request.contact
-    if contact is None or len(request.contacts) > 1:
+    if len(request.contacts) > 1:
         raise ParseError("INVITE needs one Contact")
+    # without one (RFC 2543) the From is where the peer is
+    contact = request.contact or request.from_
     contact.target()
     to = request.headers.first("To") or ""
     return Dialog(

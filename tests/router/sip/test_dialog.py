@@ -63,6 +63,12 @@ def test_contacts_that_make_no_dialog(contact: str) -> None:
         of_invite(invite(contact), PUBLIC, "ours", False)
 
 
+def test_an_invite_of_rfc_2543_has_no_contact() -> None:
+    request = invite("<sip:a@h>")
+    request.headers.remove("Contact")
+    assert of_invite(request, PUBLIC, "ours", False).target == "sip:a@h"
+
+
 def test_a_stream_that_is_gone_is_opened_anew() -> None:
     dialog = of_invite(invite("<sip:a@8.8.4.4:5062;transport=tcp>"), STREAM, "ours", False)
     stream_is_gone(dialog, 8)
