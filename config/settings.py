@@ -206,6 +206,7 @@ class Api(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    metrics_public: bool = Field(False, description="/metrics without a token")
 
 
 class Token(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 import socket
@@ -22,7 +23,7 @@ from engine.files import RecordingsReader
 from engine.floorside import FloorSide
 from engine.flows import Flows
 from engine.holds import Holds
-from engine.journal import Entry, Journal
+from engine.journal import Entry, Journal, Subscription
 from engine.journal_reader import Pace
 from engine.legs import Legs
 from engine.liveness import Liveness
@@ -38,6 +39,7 @@ from ivr.lookup import LookupClient
 from ivr.prompts import PromptStore
 from queues.statistics import Statistics
 from recordings.client import Finisher
+from recordings.store import RecordingStore
 from router import effects as do
 from router import inputs as on
 from router.call import Call
@@ -68,7 +70,7 @@ class Parts:
     listeners: list[socket.socket]
     workers: dict[str, Path]
     version: str
-    notes: list[str] = field(default_factory=list)
+    musics: dict[str, str] = field(default_factory=dict)  # by queue, where it has its own
 
 
 class Engine:
@@ -78,6 +80,7 @@ class Engine:
         settings = parts.settings
         self.settings = settings
         self.version = parts.version
+        self.musics = parts.musics
         self.clock = clock
         self.timers = timers
         self.journal = parts.journal
@@ -89,6 +92,9 @@ class Engine:
         self.liveness = Liveness(timers, clock)
         self.started_at = clock.now()
         self.ready_since = 0.0
+        self.recordings = RecordingStore(parts.database)
+        self.admin_token_sha256 = hashlib.sha256(parts.secrets.admin_token.encode()).hexdigest()
+        self._records_reader: Subscription | None = None
         self._parts = parts
         self.recordings_dir = settings.recordings.dir or settings.data_dir / "recordings"
         self.recordings_dir.mkdir(parents=True, exist_ok=True)
@@ -109,6 +115,7 @@ class Engine:
             self.callers.earlier,
         )
         self.floor.takes_back = self.flows.takes_back
+        self.floor.on_enter = self._set_music
         self.prompter = Prompter(self.turns, self.legs, self.workers, self.floor, parts.prompts)
         self.arrivals = Arrivals(self, settings, str(self.recordings_dir))
         self.wiring = Wiring(self)
@@ -162,7 +169,9 @@ class Engine:
         except Exception:
             log.exception("the database is away; records follow when it is back")
             position = 0
-        self.journal.subscribe("records", position, reader.apply, RECORDS_PACE)
+        self._records_reader = self.journal.subscribe(
+            "records", position, reader.apply, RECORDS_PACE
+        )
         files = RecordingsReader(
             self.journal,
             self.clock,
@@ -215,8 +224,18 @@ class Engine:
         self.turns.calls.pop(call.id, None)
         self.turns.forget_later(call.id, self.workers.leave)
 
+    def _set_music(self, call: str, queue: str) -> None:
+        music = self.musics.get(queue)
+        if music is not None:
+            self.workers.set_music(call, music)
+
     def _reported(self, worker: str, report: Any) -> None:
         self.wiring.reported(worker, report)
+
+    @property
+    def records_failing(self) -> bool:
+        """The records' reader could not write at its last run: the database is away."""
+        return self._records_reader is not None and bool(self._records_reader.failing)
 
     # --- what people ask -----------------------------------------------------------------------
 
@@ -266,9 +285,10 @@ class Engine:
         """A fact that a person adds (disposition, comment): the readers bring it to the records."""
         self.turns.fact(call, event)
 
-    def reload(self, settings: Settings, flows: FlowSet) -> None:
+    def reload(self, settings: Settings, flows: FlowSet, musics: dict[str, str]) -> None:
         """New settings and flows for what comes; calls in progress keep theirs."""
         self.settings = settings
+        self.musics = musics
         self.flows.flows = flows
         self.directions.reload(settings)
         self.arrivals.reload(settings)

@@ -1,0 +1,62 @@
+"""Whether this node lives and may be sent calls. For probes: open, and names only."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+
+from api.access import TheEngine
+from api.shapes import Shape
+from engine.engine import Engine
+
+router = APIRouter(tags=["health"])
+
+Part = Literal["starting", "stopping", "journal", "workers", "database"]
+
+
+class Alive(Shape):
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(Shape):
+    """``reasons`` are the parts that are not as they must be; empty when ready."""
+
+    status: Literal["ready", "not-ready"]
+    reasons: list[Part]
+
+
+def reasons(engine: Engine) -> list[Part]:
+    """What keeps this node from taking calls, and from keeping their records."""
+    found: list[Part] = []
+    if not engine.ready_since:
+        found.append("starting")
+    if not engine.arrivals.accepting:
+        found.append("stopping")
+    if engine.journal.full:
+        found.append("journal")
+    if not engine.workers.clients:
+        found.append("workers")
+    if engine.records_failing:
+        found.append("database")
+    return found
+
+
+@router.get("/health/live")
+async def is_alive() -> Alive:
+    """The process answers."""
+    return Alive()
+
+
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": Readiness, "description": "Not ready; reasons tells the parts"}
+}
+
+
+@router.get("/health/ready", responses=NOT_READY)
+async def is_ready(engine: TheEngine, response: Response) -> Readiness:
+    """Journal, media workers and database are as they must be."""
+    found = reasons(engine)
+    if found:
+        response.status_code = 503
+    return Readiness(status="not-ready" if found else "ready", reasons=found)

@@ -1,0 +1,202 @@
+"""/metrics: figures folded from the log and gauges of the parts, in Prometheus' words.
+
+Nothing is counted here. Labels name queues, outcomes, workers and readers: no person, no call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import get_args
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from api.access import TheEngine, figures_reader
+from api.day import start_of_day
+from api.errors import declared
+from engine.engine import Engine
+from queues.events import Presence
+from queues.tallies import WAIT_BUCKETS_S, Tally
+from router.call import PHASES
+from router.events import Outcome
+
+router = APIRouter(tags=["metrics"])
+
+TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+class Figures(Collector):
+    """All metric families of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def describe(self) -> list[Metric]:
+        """Nothing beforehand: registering must not ask the engine."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._calls()
+        yield from self._queues()
+        yield from self._people()
+        yield from self._media()
+        yield from self._journal()
+        yield from self._node()
+
+    def _calls(self) -> Iterator[Metric]:
+        ended = CounterMetricFamily("offhook_calls", "Calls that ended.", labels=["outcome"])
+        for outcome in get_args(Outcome):
+            ended.add_metric([outcome], self._engine.statistics.outcomes[outcome])
+        yield ended
+        live = GaugeMetricFamily("offhook_live_calls", "Calls in progress.", labels=["phase"])
+        calls = [call for call in self._engine.turns.calls.values() if not call.internal]
+        for phase in PHASES:
+            live.add_metric([phase], sum(call.phase == phase for call in calls))
+        yield live
+
+    def _queues(self) -> Iterator[Metric]:
+        engine = self._engine
+        now = engine.clock.now()
+        live = engine.statistics.live(now).queues
+        names = sorted({queue.name for queue in engine.settings.queues} | live.keys())
+        waiting = GaugeMetricFamily(
+            "offhook_waiting_calls", "Calls waiting in the queue.", labels=["queue"]
+        )
+        longest = GaugeMetricFamily(
+            "offhook_longest_wait_seconds", "Wait of the oldest call.", labels=["queue"]
+        )
+        level = GaugeMetricFamily(
+            "offhook_service_level_ratio",
+            "Service level of today's visits by definition; absent where there was none.",
+            labels=["queue", "definition"],
+        )
+        answer = HistogramMetricFamily(
+            "offhook_answer_seconds", "Wait of answered calls.", labels=["queue"]
+        )
+        today = start_of_day(now, engine.settings.timezone)
+        for name in names:
+            queue = live.get(name)
+            waiting.add_metric([name], queue.waiting if queue else 0)
+            longest.add_metric([name], queue.longest_wait_s if queue else 0.0)
+            figures = engine.statistics.figures(now, queue=name, start=today)
+            for definition, ratio in figures.service_levels.items():
+                if ratio is not None:
+                    level.add_metric([name, definition], ratio)
+            tally = engine.statistics.totals.get(name, Tally())
+            answer.add_metric([name], _buckets(tally), tally.answer_wait_s)
+        yield from (waiting, longest, level, answer)
+
+    def _people(self) -> Iterator[Metric]:
+        agents = GaugeMetricFamily("offhook_agents", "Agents by presence.", labels=["presence"])
+        views = self._engine.floor.agents()
+        for presence in get_args(Presence):
+            agents.add_metric([presence], sum(view.presence == presence for view in views))
+        yield agents
+        sip = self._engine.phone.figures()
+        yield GaugeMetricFamily("offhook_registrations", "Registered phones.", sip["registrations"])
+        yield GaugeMetricFamily("offhook_sip_dialogs", "SIP dialogs.", sip["dialogs"])
+        yield GaugeMetricFamily(
+            "offhook_sip_transactions", "SIP transactions.", sip["transactions"]
+        )
+
+    def _media(self) -> Iterator[Metric]:
+        labels = ["worker"]
+        received = CounterMetricFamily(
+            "offhook_rtp_packets_received", "RTP packets received.", labels=labels
+        )
+        sent = CounterMetricFamily("offhook_rtp_packets_sent", "RTP packets sent.", labels=labels)
+        lost = CounterMetricFamily(
+            "offhook_rtp_packets_lost", "RTP packets that did not arrive.", labels=labels
+        )
+        cpu = CounterMetricFamily(
+            "offhook_media_cpu_seconds", "CPU time of the media worker.", labels=labels
+        )
+        sessions = GaugeMetricFamily("offhook_media_sessions", "Media sessions.", labels=labels)
+        free = GaugeMetricFamily("offhook_media_ports_free", "RTP ports left.", labels=labels)
+        lag = GaugeMetricFamily(
+            "offhook_media_loop_lag_seconds", "Latest worst lag of the worker.", labels=labels
+        )
+        up = GaugeMetricFamily("offhook_media_worker_up", "1 while connected.", labels=labels)
+        workers = self._engine.workers
+        for name in workers.names:
+            up.add_metric([name], name in workers.clients)
+            figures = workers.figures.get(name)
+            if figures is None or name not in workers.clients:
+                continue
+            received.add_metric([name], figures.received)
+            sent.add_metric([name], figures.sent)
+            lost.add_metric([name], figures.lost)
+            cpu.add_metric([name], figures.cpu_s)
+            sessions.add_metric([name], figures.sessions)
+            free.add_metric([name], figures.ports_free)
+            lag.add_metric([name], figures.loop_lag_ms_max / 1000)
+        yield from (up, received, sent, lost, cpu, sessions, free, lag)
+
+    def _journal(self) -> Iterator[Metric]:
+        figures = self._engine.journal.figures
+        for name, text, value in (
+            ("bytes", "Bytes on disk.", figures.bytes_on_disk),
+            ("segments", "Files on disk.", figures.segments),
+            ("last_fsync_seconds", "Duration of the latest fsync.", figures.last_sync_s),
+            ("pending_entries", "Entries not on disk yet.", figures.pending),
+            ("full", "1 while no new calls are taken for want of room.", figures.full),
+        ):
+            yield GaugeMetricFamily(f"offhook_journal_{name}", text, value)
+        lag = GaugeMetricFamily(
+            "offhook_journal_reader_lag_entries",
+            "Entries that a reader does not have yet.",
+            labels=["reader"],
+        )
+        for reader, behind in sorted(figures.lag.items()):
+            lag.add_metric([reader], behind)
+        yield lag
+
+    def _node(self) -> Iterator[Metric]:
+        engine = self._engine
+        yield GaugeMetricFamily(
+            "offhook_event_loop_lag_seconds",
+            "Worst lag of the engine's loop since the last scrape.",
+            engine.liveness.take_max(),
+        )
+        yield GaugeMetricFamily(
+            "offhook_engine_start_time_seconds", "Start of the engine, unix.", engine.started_at
+        )
+        yield GaugeMetricFamily(
+            "offhook_engine_generation", "Starts of this node's engine.", engine.journal.generation
+        )
+        build = GaugeMetricFamily("offhook_build_info", "The version.", labels=["version"])
+        build.add_metric([engine.version], 1)
+        yield build
+
+
+def _buckets(tally: Tally) -> list[tuple[str, float]]:
+    bounds = [str(bound) for bound in WAIT_BUCKETS_S] + ["+Inf"]
+    return list(zip(bounds, accumulate(tally.waits), strict=True))
+
+
+def registry_of(engine: Engine) -> CollectorRegistry:
+    """A registry of our own: the default one would add what this process is, not Offhook."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Figures(engine))
+    return registry
+
+
+@router.get(
+    "/metrics",
+    dependencies=[Depends(figures_reader)],
+    response_class=Response,
+    response_model=None,
+    responses={**declared(), 200: {"description": "Prometheus text format", **TEXT}},
+)
+async def get_metrics(engine: TheEngine) -> Response:
+    """All figures, for Prometheus."""
+    return Response(generate_latest(registry_of(engine)), media_type=CONTENT_TYPE_PLAIN_0_0_4)
