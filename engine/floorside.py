@@ -42,6 +42,7 @@ class FloorSide:
         self._turns = turns
         self._timers = timers
         self._phones_of = phones_of
+        self.on_enter: Callable[[str, str], None] = lambda call, queue: None
         self.takes_back: Callable[[str, str], bool] = lambda call, reason: False
         self._care = {queue.name: care_of(queue) for queue in settings.queues}
         self._offered: dict[int, str] = {}
@@ -69,6 +70,7 @@ class FloorSide:
         if care is None:
             self._turns.feed(call.id, on.HangUpAsked(f"unknown queue {effect.queue}"))
             return
+        self.on_enter(call.id, effect.queue)
         self._turns.feed(call.id, on.Queued(care))
         now = self._turns.now()
         self._obey(

@@ -113,13 +113,18 @@ class Flows:
     def _act(self, call: Call, actions: list[ivr.Action]) -> None:
         walk = self.walks[call.id]
         keys_hidden = hidden(walk.flow, walk.position)
+        call.hidden_keys = keys_hidden
+        says = any(isinstance(action, ivr.Say) for action in actions)
         for action in actions:
             match action:
                 case ivr.Say(prompts, barge_in):
                     self._turns.feed(call.id, on.FlowSays(prompts, barge_in, keys_hidden))
                 case ivr.Lookup():
+                    if not says:
+                        self._turns.feed(call.id, on.FlowWorks())
                     self._look_up(call, walk, action)
-                case ivr.Enqueue(queue, priority, rank, skills, _, prompts):
+                case ivr.Enqueue(queue, priority, rank, skills, variables, prompts):
+                    call.variables = dict(variables)
                     self._turns.feed(
                         call.id, on.FlowQueues(queue, priority, rank, dict(skills), prompts)
                     )
@@ -149,7 +154,6 @@ class Flows:
         """The answer of a lookup that was overtaken (the caller left) is dropped."""
         walk.lookup += 1
         number = walk.lookup
-        self._turns.feed(call.id, on.FlowWorks())
 
         async def looking() -> None:
             answer = await self._lookups.look_up(action)

@@ -49,10 +49,14 @@ def fold(open_calls: dict[str, Open], entry: Entry) -> None:
     match event:
         case floor_facts.CallQueued(queue):
             call.queue, call.waiting, call.marks.queued = queue, True, entry.at
-        case floor_facts.QueueVisitEnded():
+        case floor_facts.QueueVisitEnded(_, how):
             call.waiting = False
+            if how == "callback-requested":
+                call.marks.callback = entry.at
+        case facts.AgentLost():
+            call.marks.talk_cut, call.talking_since = entry.at, 0.0
         case facts.CallConnected(_, agent):
-            call.agent, call.talking_since = agent, entry.at
+            call.agent, call.talking_since, call.marks.talk_cut = agent, entry.at, 0.0
             if agent:
                 call.marks.connected = entry.at
             else:

@@ -2,8 +2,8 @@
 
 A turn takes inputs until none is left. Inner effects take place at once and may feed further
 inputs of the same turn (the floor offers a call, the call dials a phone). Outer effects (legs,
-media) wait until every fact of the turn that binds us is durable, in order for each call, so
-that nothing shows outside that a crash could forget (design: one log, many readers).
+media) wait until every fact of the turn that binds us is durable, in one order for all calls,
+so that nothing shows outside that a crash could forget (design: one log, many readers).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Turns:
         self._journal = journal
         self._inputs: deque[tuple[str, Input]] = deque()
         self._outbound: list[tuple[Call, do.Effect]] = []
-        self._held: dict[str, deque[tuple[int, Call, do.Effect]]] = {}
+        self._held: deque[tuple[int, Call, do.Effect]] = deque()
         self._forget: list[tuple[str, Callable[[str], None]]] = []
         self._bound_to = 0
         self._running = False
@@ -112,9 +112,9 @@ class Turns:
             if not self._outbound:
                 break
             self._release()
-        for call_id, forget in self._forget[:]:
-            if call_id not in self._held:
-                self._forget.remove((call_id, forget))
+        if not self._held:
+            forgotten, self._forget = self._forget, []
+            for call_id, forget in forgotten:
                 forget(call_id)
 
     def _step(self, call: Call, happened: Input) -> None:
@@ -140,29 +140,24 @@ class Turns:
             self._outbound.append((call, effect))
 
     def _release(self) -> None:
-        """Send the turn's outer effects on, behind the facts that bind them."""
+        """Send the turn's outer effects on, behind the facts that bind them.
+
+        One line for all calls: an agent's phone that one call hangs up must be hung up before
+        another call rings it.
+        """
         outbound, self._outbound = self._outbound, []
         seq = self._bound_to
-        waits: set[str] = set()
-        for call, effect in outbound:
-            held = self._held.get(call.id)
-            if seq <= self._journal.durable_seq and not held:
+        if seq <= self._journal.durable_seq and not self._held:
+            for call, effect in outbound:
                 self.outer[type(effect)](call, effect)
-                continue
-            self._held.setdefault(call.id, deque()).append((seq, call, effect))
-            waits.add(call.id)
-        if waits:
-            self._journal.when_durable(seq, lambda: self.together(lambda: self._drain(waits)))
+            return
+        self._held.extend((seq, call, effect) for call, effect in outbound)
+        self._journal.when_durable(seq, lambda: self.together(self._drain))
 
-    def _drain(self, calls: set[str]) -> None:
-        durable = self._journal.durable_seq
-        for call_id in calls:
-            held = self._held.get(call_id)
-            while held and held[0][0] <= durable:
-                _, call, effect = held.popleft()
-                self.outer[type(effect)](call, effect)
-            if held is not None and not held:
-                self._held.pop(call_id, None)
+    def _drain(self) -> None:
+        while self._held and self._held[0][0] <= self._journal.durable_seq:
+            _, call, effect = self._held.popleft()
+            self.outer[type(effect)](call, effect)
 
     def forget_later(self, call: str, forget: Callable[[str], None]) -> None:
         """Run ``forget(call)`` once the call's last outer effects are performed."""
@@ -171,7 +166,7 @@ class Turns:
     @property
     def waiting_for_disk(self) -> int:
         """Outer effects held back until their facts are durable."""
-        return sum(len(held) for held in self._held.values())
+        return len(self._held)
 
 
 def register(target: dict[type, Perform], handlers: Mapping[type, Perform]) -> None:

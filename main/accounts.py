@@ -19,6 +19,12 @@ def phones(config: Path | None) -> int:
     print(f"registrar and domain: {settings.sip.domain}, port {ports[0] if ports else 5060}")
     for agent in settings.agents:
         print(f"{agent.extension}  {agent.name:<20} password {known.phones[agent.extension]}")
+    for trunk in settings.trunks:
+        if trunk.username and trunk.name in known.trunks:
+            print(
+                f"{trunk.username}  calls in as trunk {trunk.name}, "
+                f"password {known.trunks[trunk.name]} (no registration)"
+            )
     codes = settings.codes
     print(
         f"dial {codes.sign_in} to sign in, {codes.on_break} for a break, "

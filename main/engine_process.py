@@ -19,6 +19,7 @@ from api.app import create_app
 from config.credentials import load_secrets
 from config.errors import PeerError
 from config.loading import load_settings
+from config.settings import Settings
 from config.store import SchemaTooNewError, migrate, open_database
 from engine.clock import Clock
 from engine.engine import Engine, Parts
@@ -27,6 +28,7 @@ from engine.journal import Journal
 from engine.registry import product_registry
 from engine.tasks import Tasks
 from engine.timers import Timers
+from ivr.actions import Audio
 from ivr.prompts import PromptStore
 from ivr.tts import find_tts
 from main.cli import version
@@ -77,6 +79,7 @@ async def run(config: Path | None, handover: Handover) -> None:
             listeners=[socket.socket(fileno=item.fd) for item in handover.sip],
             workers={worker.name: Path(worker.socket) for worker in handover.workers},
             version=version(),
+            musics=await musics_of(settings, prompts),
         ),
         timers,
         clock,
@@ -92,6 +95,15 @@ async def run(config: Path | None, handover: Handover) -> None:
     await serve_api(engine, handover, stopping)
     await tasks.close()
     await engine.stop()
+
+
+async def musics_of(settings: Settings, prompts: PromptStore) -> dict[str, str]:
+    """The queues' own music as files that a worker can play."""
+    return {
+        queue.name: str(await prompts.resolve(Audio(queue.music)))
+        for queue in settings.queues
+        if queue.music
+    }
 
 
 async def _migrate(database: AsyncEngine) -> None:
@@ -110,10 +122,11 @@ async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> N
         settings = load_settings(config)
         flows = flows_of(settings)
         await prompts.prepare(flows, (settings.language,))
+        musics = await musics_of(settings, prompts)
     except PeerError as error:
         log.error("not reloaded: %s", error)
         return
-    engine.reload(settings, flows)
+    engine.reload(settings, flows, musics)
     log.info("configuration reloaded")
 
 

@@ -107,6 +107,7 @@ class Call:
     offer: Offer | None = None
     attempt: Attempt | None = None
     hidden_keys: bool = False
+    variables: dict[str, str] = field(default_factory=dict)  # what the flow shows the agent
     talk_since: float = 0.0
     talked_s: float = 0.0
     recording: str = ""

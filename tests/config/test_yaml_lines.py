@@ -180,4 +180,4 @@ def test_the_shipped_configuration_loads() -> None:
         ("Anna", "101"),
         ("Boris", "102"),
     ]
-    assert settings.trunks == ()
+    assert [trunk.username for trunk in settings.trunks] == ["caller"]
