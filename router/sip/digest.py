@@ -175,12 +175,14 @@ def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def challenges(realm: str, nonce: str, stale: bool = False) -> list[str]:
+def challenges(
+    realm: str, nonce: str, stale: bool = False, algorithms: tuple[str, ...] = ALGORITHMS
+) -> list[str]:
     """Values for WWW-Authenticate or Proxy-Authenticate lines, strongest first (RFC 8760 2.3)."""
     tail = ", stale=true" if stale else ""
     return [
         f'Digest realm="{_escape(realm)}", nonce="{nonce}", algorithm={name}, qop="auth"{tail}'
-        for name in ALGORITHMS
+        for name in algorithms
     ]
 
 

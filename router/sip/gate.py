@@ -11,6 +11,7 @@ from hashlib import blake2b
 from router.sip import incoming
 from router.sip.core import ALLOW, Core
 from router.sip.digest import ALGORITHMS, Nonces, challenges, parse_credentials, verify
+from router.sip.digest_choice import algorithms_for
 from router.sip.directory import DirectoryUser
 from router.sip.effects import Flow, RegistrationChanged
 from router.sip.incoming import Peer, refusal_of_extensions
@@ -46,7 +47,7 @@ class Gate:
             or self._peer_at(request, flow) is not None
         ):
             return False
-        self._core.take(answer(request, flow, 401, headers=self._challenge(now)))
+        self._core.take(answer(request, flow, 401, headers=self._challenge(request, now)))
         return True
 
     def on_request(self, tx: str, request: Request, flow: Flow, now: float) -> None:
@@ -89,13 +90,13 @@ class Gate:
         core = self._core
         value, name, nonce = self._credentials(request)
         if value is None or self._nonces.check(nonce, now) == "bad":
-            core.respond(tx, request, 401, now, headers=self._challenge(now))
+            core.respond(tx, request, 401, now, headers=self._challenge(request, now))
             return None
         user = core.directory.user(name)
         secrets = self._nobody if user is None else user.ha1
         verdict = verify(value, request.method, request.uri, secrets, self._nonces, now)
         if verdict == "stale":
-            core.respond(tx, request, 401, now, headers=self._challenge(now, stale=True))
+            core.respond(tx, request, 401, now, headers=self._challenge(request, now, stale=True))
         elif verdict == "bad" or user is None:
             core.respond(tx, request, 403, now)
         else:
@@ -113,9 +114,12 @@ class Gate:
                 return value, found.get("username", ""), found.get("nonce", "")
         return None, "", ""
 
-    def _challenge(self, now: float, stale: bool = False) -> list[tuple[str, str]]:
+    def _challenge(
+        self, request: Request, now: float, stale: bool = False
+    ) -> list[tuple[str, str]]:
         nonce = self._nonces.make(now, self._core.token())
-        return [("WWW-Authenticate", v) for v in challenges(self._realm, nonce, stale)]
+        offered = algorithms_for(request.headers.get("User-Agent"))
+        return [("WWW-Authenticate", v) for v in challenges(self._realm, nonce, stale, offered)]
 
     def _register(self, tx: str, request: Request, flow: Flow, peer: Peer, now: float) -> None:
         core = self._core
