@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
+from ivr.catalogue import catalogue
 from main.demo.rtp_line import tone
 from main.demo.softphone import Softphone
 from main.demo.system import CALLERS, System
@@ -68,8 +69,13 @@ class Stage:
         self.agent.vanish()
 
 
-async def _dial(stage: Stage, phone: Softphone) -> None:
-    phone.line.speak(tone(CALLER_HZ))
+def speech() -> bytes:
+    """A voice: what the shipped prompts say, for a caller who talks while waiting."""
+    return b"".join(path.read_bytes() for path in catalogue().files("callback-number", "en"))
+
+
+async def _dial(stage: Stage, phone: Softphone, voice: bytes) -> None:
+    phone.line.speak(voice)
     phone.call("100", phone.user)
     await asyncio.wait_for(phone.up.wait(), UP_S)
     stage.say(phone.user, "hears the menu")
@@ -89,7 +95,7 @@ async def _talk(stage: Stage, phone: Softphone, seconds: float) -> None:
 
 
 async def answered(stage: Stage, phone: Softphone) -> None:
-    await _dial(stage, phone)
+    await _dial(stage, phone, tone(CALLER_HZ))
     await _press(stage, phone, "1", "support")
     await _talk(stage, phone, 4.0)
     phone.hang_up()
@@ -100,7 +106,7 @@ async def answered(stage: Stage, phone: Softphone) -> None:
 async def abandoned(stage: Stage, phone: Softphone) -> None:
     """Nobody is signed in to take it; the caller gives up after the short-abandon threshold."""
     await stage.presence("on-break")
-    await _dial(stage, phone)
+    await _dial(stage, phone, speech())
     await _press(stage, phone, "1", "support")
     since = time.monotonic()
     await asyncio.sleep(6.5)
@@ -111,7 +117,7 @@ async def abandoned(stage: Stage, phone: Softphone) -> None:
 
 async def cut_off(stage: Stage, phone: Softphone) -> None:
     """The caller's phone dies in the talk: no BYE, no packet more."""
-    await _dial(stage, phone)
+    await _dial(stage, phone, tone(CALLER_HZ))
     await _press(stage, phone, "1", "support")
     await _talk(stage, phone, 2.0)
     phone.vanish()
@@ -121,14 +127,14 @@ async def cut_off(stage: Stage, phone: Softphone) -> None:
 
 
 async def left_in_menu(stage: Stage, phone: Softphone) -> None:
-    await _dial(stage, phone)
+    await _dial(stage, phone, speech())
     await asyncio.sleep(1.5)
     phone.hang_up()
     stage.say(phone.user, "hangs up in the menu")
 
 
 async def callback(stage: Stage, phone: Softphone) -> None:
-    await _dial(stage, phone)
+    await _dial(stage, phone, speech())
     await _press(stage, phone, "2", "please call me back")
     await asyncio.wait_for(phone.over.wait(), ANSWER_S)
     stage.say(phone.user, "hears the promise; Offhook hangs up")

@@ -41,7 +41,7 @@ async def _demo(keep: bool, as_json: bool) -> int:
         _tell(verdict, system, out)
         if as_json:
             print(json.dumps(verdict.summary()))
-        if keep and verdict.ok:
+        if keep:
             _how_to_try(system, out)
             await system.wait()
         return 0 if verdict.ok else 1
@@ -54,11 +54,10 @@ def _tell(verdict: Verdict, system: System, out: object) -> None:
     lines += [f"  {'ok ' if check.ok else 'OFF'} {check.text}" for check in verdict.checks]
     lines += [
         "",
-        f"  tickets     {system.url}/tickets",
+        f"  tickets     {system.folder / 'tickets.json'}",
         f"  recordings  {system.folder / 'recordings'}",
-        f"  metrics     {system.url}/metrics",
+        f"  metrics     {system.folder / 'metrics.txt'}",
         f"  log         {system.log}",
-        f"  token for both addresses: own.admin_token in {system.folder / 'secrets.json'}",
         "",
         "all is well" if verdict.ok else "something is OFF, see above",
     ]
@@ -75,6 +74,7 @@ def _how_to_try(system: System, out: object) -> None:
         f"  agent Boris  102 / {secrets['phones']['102']}  at {host}:{port} - dial *11 to sign in",
         f"  a caller     caller / {secrets['trunks']['your-phone']} as authentication user,"
         " without registering; dial 100",
-        f"  API pages    {system.url}/docs",
+        f"  API          {system.url}/tickets and {system.url}/metrics, with the header",
+        f"               Authorization: Bearer {system.token}",
     ]
     print("\n".join(lines), file=out, flush=True)  # type: ignore[call-overload]

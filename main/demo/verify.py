@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ async def verify(system: System, stories: Sequence[Story]) -> Verdict:
         for story in stories:
             await _check_story(client, verdict, story, tickets)
         metrics = (await client.get("/metrics")).text
+        (system.folder / "metrics.txt").write_text(metrics)
+        (system.folder / "tickets.json").write_text(json.dumps(tickets, indent=1))
         for story in stories:
             line = f'offhook_calls_total{{outcome="{story.outcome}"}} 1.0'
             verdict.expect(line in metrics, f"metrics count one call {story.outcome}")
