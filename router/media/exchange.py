@@ -79,6 +79,7 @@ class Exchange:
         self.tapes = Tapes(self.legs, clock, emit)
         self.players: list[dict[Leg, None]] = [{} for _ in range(STEPS_PER_FRAME)]
         self.visits: list[dict[Leg, None]] = [{} for _ in range(VISIT_STEPS)]
+        self.closed = 0
         self.received_before = 0
         self.sent_before = 0
         self.lost_before = 0
@@ -211,6 +212,7 @@ class Exchange:
         self.wiring.unwatch(leg.rtcp_socket.fileno())
         leg.close()
         self.ports.give_back(leg.port, self.clock.now_us / 1e6)
+        self.closed += 1
         figures = leg.figures()
         self.received_before += figures.received
         self.sent_before += figures.sent

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from router.media.inbound import Inbound
     from router.media.leg import Leg
 
-EVENTS_PER_TURN = 256
-IDLE_S = 1.0
+EVENTS_PER_TURN = 128
+IDLE_US = 1_000_000
+PROMPT_TURNS = 4  # within a step; busier than that, sockets are looked at once in NAP_S
+NAP_S = 0.001
 
 
 class LoopClock:
@@ -109,9 +111,11 @@ class Loop:
         clock = self.clock
         cadence = Cadence(clock.read())
         resting = True
-        timeout = 0.0
+        left_over = False
         while not self.stopping:
-            self.turn(timeout)
+            now_us = clock.now_us
+            until_us = now_us + IDLE_US if resting else cadence.deadline_us
+            self.turns(now_us if left_over else until_us)
             now_us = clock.now_us
             if resting:
                 cadence = Cadence(now_us)
@@ -122,71 +126,82 @@ class Loop:
                     skipped()
                 for number in numbers:
                     step(number)
+                clock.read()
             left_over = more()
             resting = idle()
-            if left_over:
-                timeout = 0.0
-            elif resting:
-                timeout = IDLE_S
-            else:
-                timeout = max(0.0, (cadence.deadline_us - clock.read()) / 1e6)
 
-    def turn(self, timeout_s: float) -> None:
-        """Wait for packets, then take one of each ready socket."""
+    def turns(self, until_us: int) -> None:
+        """Serve packets until a time, or until another socket than a latched leg's had its turn."""
         buffer, unpack, pack_into = BUFFER, FAST.unpack_from, FAST.pack_into
         prefix, payload_at, jump = PREFIX.pack, HEADER_BYTES, JITTER_STEP_MAX
-        fast, handlers = self.fast, self.handlers
-        events = self.epoll.poll(timeout_s, EVENTS_PER_TURN)
-        now_us = self.clock.read()
-        now = now_us // 125
-        for fd, _ in events:
-            inbound = fast[fd]
-            if inbound is None:
-                handler = handlers.get(fd)
-                if handler is not None:
-                    handler(now_us)
-                continue
-            try:
-                size = inbound.receive(buffer)
-            except OSError:
-                continue  # nothing there after all, or an ICMP error about an earlier packet
-            first, sequence, timestamp, ssrc = unpack(buffer)
-            if not (
-                first == inbound.first
-                and sequence == inbound.next
-                and size == inbound.size
-                and ssrc == inbound.ssrc
-            ):
-                inbound.leg.read_twin(size, now_us)
-                continue
-            # RFC 3550 A.1, A.8 (Reception.take)
-            inbound.next = sequence + 1
-            transit = now - timestamp
-            change = (transit - inbound.transit) & 0xFFFFFFFF
-            if change > 0x7FFFFFFF:
-                change = 0x100000000 - change
-            inbound.transit = transit
-            inbound.heard = now
-            if change < jump:
-                inbound.jitter16 += change - ((inbound.jitter16 + 8) >> 4)
-            recorder = inbound.recorder
-            if recorder is not None:
-                records = recorder.buffer
-                records += prefix(inbound.side, size, now_us - recorder.zero_us)
-                records += inbound.view
-                recorder.counts[inbound.side] += 1
-            if inbound.table is not None:
-                buffer[payload_at:size] = buffer[payload_at:size].translate(inbound.table)
-            pack_into(
-                buffer,
-                0,
-                inbound.out_first,
-                (sequence + inbound.sequence_offset) & 0xFFFF,
-                (timestamp + inbound.timestamp_offset) & 0xFFFFFFFF,
-                inbound.out_ssrc,
-            )
-            try:
-                inbound.out_send(inbound.view)
-            except OSError:
-                continue  # lost like on the wire
-            inbound.out_stream.sent += 1
+        fast, handlers, clock = self.fast, self.handlers, self.clock
+        nap, poll, time_ns, start_ns = (
+            time.sleep,
+            self.epoll.poll,
+            time.monotonic_ns,
+            clock.start_ns,
+        )
+        now_us = clock.now_us
+        other = False
+        prompt = PROMPT_TURNS
+        while not other:
+            if prompt < 0:
+                nap(NAP_S)
+            prompt -= 1
+            events = poll((until_us - now_us) / 1e6 if until_us > now_us else 0, EVENTS_PER_TURN)
+            clock.now_us = now_us = (time_ns() - start_ns) // 1000
+            now = now_us // 125
+            for fd, _ in events:
+                inbound = fast[fd]
+                if inbound is None:
+                    handler = handlers.get(fd)
+                    if handler is not None:
+                        handler(now_us)
+                    other = True
+                    continue
+                try:
+                    size = inbound.receive(buffer)
+                except OSError:
+                    continue  # nothing there after all, or an ICMP error about an earlier packet
+                first, sequence, timestamp, ssrc = unpack(buffer)
+                if not (
+                    first == inbound.first
+                    and sequence == inbound.next
+                    and size == inbound.size
+                    and ssrc == inbound.ssrc
+                ):
+                    inbound.leg.read_twin(size, now_us)
+                    continue
+                # RFC 3550 A.1, A.8 (Reception.take)
+                inbound.next = sequence + 1
+                transit = now - timestamp
+                change = (transit - inbound.transit) & 0xFFFFFFFF
+                if change > 0x7FFFFFFF:
+                    change = 0x100000000 - change
+                inbound.transit = transit
+                inbound.heard = now
+                if change < jump:
+                    inbound.jitter16 += change - ((inbound.jitter16 + 8) >> 4)
+                recorder = inbound.recorder
+                if recorder is not None:
+                    records = recorder.buffer
+                    records += prefix(inbound.side, size, now_us - recorder.zero_us)
+                    records += inbound.view
+                    recorder.counts[inbound.side] += 1
+                if inbound.table is not None:
+                    buffer[payload_at:size] = buffer[payload_at:size].translate(inbound.table)
+                pack_into(
+                    buffer,
+                    0,
+                    inbound.out_first,
+                    (sequence + inbound.sequence_offset) & 0xFFFF,
+                    (timestamp + inbound.timestamp_offset) & 0xFFFFFFFF,
+                    inbound.out_ssrc,
+                )
+                try:
+                    inbound.out_send(inbound.view)
+                except OSError:
+                    continue  # lost like on the wire
+                inbound.out_stream.sent += 1
+            if now_us >= until_us:
+                return
