@@ -46,7 +46,7 @@ from router.media.sockets import AddressError, literal, open_pair
 from router.media.tapes import Tapes
 from router.media.upkeep import Clock, Wiring, read_report, refill, send_report, silent_too_long
 
-PORTS_TRIED_MAX = 16
+PORTS_TRIED_MAX = 1_000  # another program may hold a good part of the range
 DIGITS_IDS_KEPT = 16
 VISIT_STEPS = 200  # 1 s
 
