@@ -74,16 +74,18 @@ class Gate:
             refuse_method(core, tx, request, now, None)
 
     def _peer_at(self, request: Request, flow: Flow) -> Peer | None:
-        """The peer that its source address vouches for. A REGISTER always needs a digest, and
-        so does an INVITE that brings credentials or comes from a registered phone."""
+        """The peer that its source address vouches for. A REGISTER always needs a digest; so
+        does what brings credentials, or speaks for a phone that is registered over its flow."""
         method, headers = request.method, request.headers
         if method == "REGISTER" or "Authorization" in headers:
             return None
-        at_phone = self._registrar.is_at(flow)
-        if at_phone and method == "OPTIONS":
+        phones = self._registrar.users_at(flow)
+        if phones and method == "OPTIONS":
             return Peer("agent", "", True)  # keep-alives of phones come without credentials
         name = self._core.directory.trunk_at(flow.host, flow.port)
-        return None if name is None or at_phone else Peer("trunk", name, False)
+        if name is None or (phones and _user_of(request) in phones):
+            return None
+        return Peer("trunk", name, False)
 
     def _authenticate(self, tx: str, request: Request, now: float) -> Peer | None:
         """The peer that its digest proves, or None: then it was answered."""
@@ -131,6 +133,13 @@ class Gate:
         core.respond(tx, request, done.status, now, headers=headers)
         if done.contacts is not None:
             core.tell(RegistrationChanged(peer.name, done.contacts))
+
+
+def _user_of(request: Request) -> str:
+    try:
+        return request.from_.target().user_text
+    except ParseError:
+        return ""
 
 
 def _peer(user: DirectoryUser) -> Peer:

@@ -60,7 +60,7 @@ class Registrar:
         self._settings = settings
         self._users: dict[str, list[Contact]] = {}
         self._alarms = Alarms()
-        self._places: set[_Place] | None = None
+        self._places: dict[_Place, frozenset[str]] | None = None
 
     def register(self, user: str, request: Request, flow: Flow, now: float) -> Registered:
         """Take a REGISTER whose sender is ``user`` beyond doubt. All of it holds or nothing does
@@ -145,11 +145,15 @@ class Registrar:
             self._users.setdefault(contact.user, []).append(contact)
             self._watch(contact.user)
 
-    def is_at(self, flow: Flow) -> bool:
-        """A binding came over this flow."""
+    def users_at(self, flow: Flow) -> frozenset[str]:
+        """The users whose bindings came over this flow."""
         if self._places is None:
-            self._places = {_place(contact.flow) for contact in self.all()}
-        return _place(flow) in self._places
+            places: dict[_Place, frozenset[str]] = {}
+            for contact in self.all():
+                place = _place(contact.flow)
+                places[place] = places.get(place, frozenset()) | {contact.user}
+            self._places = places
+        return self._places.get(_place(flow), frozenset())
 
     def stream_closed(self, connection: int) -> list[tuple[str, int]]:
         """A stream is gone. A contact behind it that names the very host the stream came from

@@ -280,9 +280,11 @@ def test_keep_alives_of_a_registered_phone(phone: Phone) -> None:
 def test_a_phone_at_a_trunk_s_address_is_an_agent() -> None:
     phone = Phone(endpoint("us", "198.51.100.1"), "192.0.2.66", 5062)
     phone.register(PHONE)
-    answer = phone.ask("INVITE", call_id="call", body=b"offer")
+    answer = phone.ask("INVITE", call_id="call", body=b"offer", from_=f"{AOR};tag=q")
     assert answer is not None
     assert answer.status == 401
+    phone.call(call_id="another")  # in the name of somebody behind the trunk
+    assert phone.events[-1].trunk == "carrier"  # type: ignore[union-attr]
     caller = Peer(phone.endpoint, "192.0.2.66", 5080)
     caller.call()
     assert isinstance(caller.events[-1], Invited)
