@@ -305,7 +305,7 @@ class Leg:
             if first:
                 out.start(now)
             else:
-                out.repeat(now)
+                out.repeat()
             HEADER.pack_into(
                 _FRAME_OUT,
                 0,

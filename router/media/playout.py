@@ -43,7 +43,8 @@ class Cadence:
 class OutStream:
     """The RTP numbers that we send to one far end: one SSRC, no gap between sources.
 
-    ``sequence``, ``timestamp`` and ``at`` are those of the last packet sent.
+    ``sequence`` and ``timestamp`` are those of the last packet sent; ``at`` is when that
+    timestamp was now.
     """
 
     __slots__ = ("at", "flowing", "octets", "sent", "sequence", "ssrc", "timestamp")
@@ -75,10 +76,9 @@ class OutStream:
         self.at = now
         return False
 
-    def repeat(self, now: int) -> None:
+    def repeat(self) -> None:
         """Move on to a further packet of the same timestamp (a telephone-event's update)."""
         self.sequence = (self.sequence + 1) & 0xFFFF
-        self.at = now
 
     def align(self, sequence: int, timestamp: int, now: int) -> tuple[int, int]:
         """Begin to relay another stream with this packet of it: what to add to each of its
