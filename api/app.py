@@ -8,7 +8,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api import agents, docs_page, errors, health, me, metrics, recordings, tickets
+from api import (
+    agents,
+    calls,
+    docs_page,
+    errors,
+    health,
+    me,
+    metrics,
+    queue_status,
+    recordings,
+    tickets,
+)
 from api.bounds import Bounds
 from engine.engine import Engine
 
@@ -31,7 +42,17 @@ def create_app(engine: Engine) -> FastAPI:
     app.state.engine = engine
     errors.install(app)
     app.add_middleware(Bounds)
-    for part in (health, metrics, me, agents, tickets, recordings, docs_page):
+    for part in (
+        health,
+        metrics,
+        me,
+        agents,
+        queue_status,
+        calls,
+        tickets,
+        recordings,
+        docs_page,
+    ):
         app.include_router(part.router)
     return app
 

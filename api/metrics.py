@@ -127,7 +127,7 @@ class Figures(Collector):
         )
         up = GaugeMetricFamily("offhook_media_worker_up", "1 while connected.", labels=labels)
         workers = self._engine.workers
-        for name in workers.names:
+        for name in sorted({*workers.names, *workers.clients}):
             up.add_metric([name], name in workers.clients)
             figures = workers.figures.get(name)
             if figures is None or name not in workers.clients:

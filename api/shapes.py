@@ -26,7 +26,9 @@ def instant(at: float) -> datetime:
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 AgentId = Annotated[str, Path(pattern=NAME, description="the agent's id in the configuration")]
-CallId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+CALL = r"^[0-9A-Za-z_-]{1,64}$"
+QueueName = Annotated[str, Path(pattern=NAME)]
+CallId = Annotated[str, Path(pattern=CALL)]
 RecordingId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
 TicketNumber = Annotated[
     str, Path(pattern=r"^(T-)?[0-9]{1,12}$", description="T-000042, or only 42")

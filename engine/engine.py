@@ -94,7 +94,7 @@ class Engine:
         self.ready_since = 0.0
         self.recordings = RecordingStore(parts.database)
         self.admin_token_sha256 = hashlib.sha256(parts.secrets.admin_token.encode()).hexdigest()
-        self._records_reader: Subscription | None = None
+        self.records_reader: Subscription | None = None
         self._parts = parts
         self.recordings_dir = settings.recordings.dir or settings.data_dir / "recordings"
         self.recordings_dir.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ class Engine:
         except Exception:
             log.exception("the database is away; records follow when it is back")
             position = 0
-        self._records_reader = self.journal.subscribe(
+        self.records_reader = self.journal.subscribe(
             "records", position, reader.apply, RECORDS_PACE
         )
         files = RecordingsReader(
@@ -235,7 +235,7 @@ class Engine:
     @property
     def records_failing(self) -> bool:
         """The records' reader could not write at its last run: the database is away."""
-        return self._records_reader is not None and bool(self._records_reader.failing)
+        return self.records_reader is not None and bool(self.records_reader.failing)
 
     # --- what people ask -----------------------------------------------------------------------
 
