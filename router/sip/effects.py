@@ -69,7 +69,11 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The ACK to our 200 arrived; ``body`` is the answer to a late offer, else b""."""
+    """The ACK to our 200 arrived; ``body`` is the answer to a late offer, else b"".
+
+    Comes once for an incoming leg, and again for each re-INVITE without an offer that was
+    accepted with ours. A late offer that got no answer at all is b"" too: hang up.
+    """
 
     leg: str
     body: bytes
@@ -106,7 +110,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class ChangeAsked:
-    """re-INVITE or UPDATE in a dialog. ``body`` b"" asks us for an offer (late, re-INVITE only).
+    """re-INVITE, UPDATE or PRACK with an offer in a dialog. ``body`` b"" asks us for an offer (late, re-INVITE only).
 
     The call layer answers with ``accept_change(leg, body)`` or ``reject_change(leg, status)``.
     An UPDATE or re-INVITE that only refreshes the session timer without a body change is

@@ -67,7 +67,7 @@ class Leg:
     state: State
     incoming: bool
     dialog: Dialog
-    invite: Request
+    invite: Request  # the peer's; of an outgoing leg only the headers it asked to add
     tx: str  # the INVITE's transaction, server or client
     credentials: Credentials | None = None
     forks: dict[str, Dialog] = field(default_factory=dict)
