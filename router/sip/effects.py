@@ -110,7 +110,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class ChangeAsked:
-    """re-INVITE, UPDATE or PRACK with an offer in a dialog. ``body`` b"" asks us for an offer (late, re-INVITE only).
+    """re-INVITE, UPDATE or PRACK with an offer in a dialog. ``body`` b"" asks us for an offer
+    (late, re-INVITE only).
 
     The call layer answers with ``accept_change(leg, body)`` or ``reject_change(leg, status)``.
     An UPDATE or re-INVITE that only refreshes the session timer without a body change is
