@@ -26,7 +26,7 @@ _SPAN = re.compile(r"^(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})$")
 class Schedule:
     """``week``: spans of each weekday from Monday. ``special`` days replace their weekday's spans.
 
-    Keys of ``special`` and members of ``holidays`` are ``YYYY-MM-DD`` or, each year, ``MM-DD``.
+    Keys of ``special`` and items of ``holidays`` are ``YYYY-MM-DD`` or, each year, ``MM-DD``.
     """
 
     zone: ZoneInfo

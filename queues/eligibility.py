@@ -41,7 +41,7 @@ class Eligibility:
         self._pool_count = 0
         self._pool_count_max = POOLS_MAX
         self._standings: dict[str, Counter[str]] = {}
-        self._members: dict[str, dict[str, Agent]] = {}
+        self._agents_of: dict[str, dict[str, Agent]] = {}
         self._pools_of: dict[str, list[Pool]] = {}  # agent -> pools the agent could serve
 
     def count_in(self, agent: Agent) -> None:
@@ -49,7 +49,7 @@ class Eligibility:
         self._pools_of[agent.id] = []
         for queue in agent.rules.queues:
             self._standings.setdefault(queue, Counter())[agent.standing] += 1
-            self._members.setdefault(queue, {})[agent.id] = agent
+            self._agents_of.setdefault(queue, {})[agent.id] = agent
         self._find_pools(agent)
         if agent.standing == READY:
             self._agent_in(agent)
@@ -101,7 +101,7 @@ class Eligibility:
                 self._sweep()
             pool = pools[call.needs] = Pool(call.queue, call.needs)
             self._pool_count += 1
-            for agent in self._members.get(call.queue, {}).values():
+            for agent in self._agents_of.get(call.queue, {}).values():
                 if agent.can(call.needs):
                     self._pools_of[agent.id].append(pool)
                     if agent.standing == READY:
@@ -115,8 +115,8 @@ class Eligibility:
                 del pools[needs]
         self._pool_count = sum(len(pools) for pools in self._pools.values())
         self._pool_count_max = max(POOLS_MAX, 2 * self._pool_count)
-        for members in self._members.values():
-            for agent in members.values():
+        for agents in self._agents_of.values():
+            for agent in agents.values():
                 self._find_pools(agent)
 
     def best_call(self, agent: Agent) -> CallKey | None:

@@ -31,13 +31,19 @@ NAP_S = 0.001
 class LoopClock:
     """Microseconds since the start, read once a turn; unix time that never steps back."""
 
-    def __init__(self) -> None:
-        self.start_ns = time.monotonic_ns()
+    def __init__(
+        self,
+        time_ns: Callable[[], int] = time.monotonic_ns,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.time_ns = time_ns
+        self.start_ns = time_ns()
         self.now_us = 0
-        self._unix_at_start = time.time()
+        self._wall = wall
+        self._unix_at_start = wall()
 
     def read(self) -> int:
-        self.now_us = now_us = (time.monotonic_ns() - self.start_ns) // 1000
+        self.now_us = now_us = (self.time_ns() - self.start_ns) // 1000
         return now_us
 
     def unix(self) -> float:
@@ -45,14 +51,14 @@ class LoopClock:
 
     def follow_wall(self) -> None:
         """Catch up with a wall clock that runs ahead; one that fell behind is not followed."""
-        self._unix_at_start = max(self._unix_at_start, time.time() - self.read() / 1e6)
+        self._unix_at_start = max(self._unix_at_start, self._wall() - self.read() / 1e6)
 
 
 class Loop:
     """Implements ``Wiring``; ``run`` until ``stop``."""
 
-    def __init__(self) -> None:
-        self.clock = LoopClock()
+    def __init__(self, clock: LoopClock | None = None) -> None:
+        self.clock = clock or LoopClock()
         self.epoll = select.epoll()
         self.fast: list[Inbound | None] = [None] * 64
         self.handlers: dict[int, Callable[[int], None]] = {}
@@ -90,6 +96,9 @@ class Loop:
         if self.watched.get(fd, events) != events:
             self.watched[fd] = events
             self.epoll.modify(fd, events)
+
+    def close(self) -> None:
+        self.epoll.close()
 
     # --- running ------------------------------------------------------------------------------
 
@@ -135,12 +144,8 @@ class Loop:
         buffer, unpack, pack_into = BUFFER, FAST.unpack_from, FAST.pack_into
         prefix, payload_at, jump = PREFIX.pack, HEADER_BYTES, JITTER_STEP_MAX
         fast, handlers, clock = self.fast, self.handlers, self.clock
-        nap, poll, time_ns, start_ns = (
-            time.sleep,
-            self.epoll.poll,
-            time.monotonic_ns,
-            clock.start_ns,
-        )
+        nap, poll = time.sleep, self.epoll.poll
+        time_ns, start_ns = time.monotonic_ns, clock.start_ns
         now_us = clock.now_us
         other = False
         prompt = PROMPT_TURNS
