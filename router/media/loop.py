@@ -147,8 +147,7 @@ class Loop:
         nap, poll = time.sleep, self.epoll.poll
         time_ns, start_ns = time.monotonic_ns, clock.start_ns
         now_us = clock.now_us
-        other = False
-        prompt = PROMPT_TURNS
+        other, prompt = False, PROMPT_TURNS
         while not other:
             if prompt < 0:
                 nap(NAP_S)
