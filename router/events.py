@@ -176,6 +176,38 @@ class WorkerReport:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class PhoneRegistered:
+    """A phone of SIP user ``user`` is reached by this flow (call is "").
+
+    Written when the contact is new or its path changed; a mere refresh is written only now and
+    then, which is why ``until`` may lie beyond what the phone asked for: the contact holds until
+    then unless PhoneGone says otherwise. ``connection`` is of the process that wrote it.
+    """
+
+    user: str
+    uri: str
+    transport: Literal["udp", "tcp"]
+    host: str
+    port: int
+    until: float
+    connection: int = 0
+    listener: int = 0
+    q: float = 1.0
+    sip_call_id: str = ""
+    cseq: int = 0
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneGone:
+    """A contact is no more (call is ""): ``unregistered``, ``expired``, ``stream closed``..."""
+
+    user: str
+    uri: str
+    cause: str
+
+
 EVENTS = (
     CallArrived,
     CallPickedUp,
@@ -193,4 +225,6 @@ EVENTS = (
     CallEnded,
     EngineStarted,
     WorkerReport,
+    PhoneRegistered,
+    PhoneGone,
 )

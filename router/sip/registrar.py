@@ -139,11 +139,25 @@ class Registrar:
         """Every binding, for a snapshot."""
         return [contact for contacts in self._users.values() for contact in contacts]
 
-    def restore(self, contacts: Iterable[Contact]) -> None:
-        """Take bindings over, as ``all`` gave them."""
-        for contact in contacts:
-            self._users.setdefault(contact.user, []).append(contact)
-            self._watch(contact.user)
+    def restore(self, contacts: Iterable[Contact]) -> list[Contact]:
+        """Take bindings over that ``all`` gave in an earlier process; those that hold, as they
+        are now. The streams of that process are gone: see ``stream_closed``."""
+        kept = []
+        for given in contacts:
+            contact = _without_stream(given, given.flow.connection)
+            if contact is not None:
+                self._users.setdefault(contact.user, []).append(contact)
+                self._watch(contact.user)
+                kept.append(contact)
+        self._places = None
+        return kept
+
+    def take_touched(self) -> Iterable[str]:
+        """Users whose bindings were refreshed or changed since this was asked last."""
+        if not self._touched:
+            return ()
+        touched, self._touched = self._touched, set()
+        return sorted(touched)
 
     def users_at(self, flow: Flow) -> frozenset[str]:
         """The users whose bindings came over this flow."""
@@ -207,6 +221,7 @@ class Registrar:
 
     def _set(self, user: str, contacts: list[Contact]) -> None:
         self._places = None
+        self._touched.add(user)
         if contacts:
             self._users[user] = contacts
         else:
