@@ -60,6 +60,7 @@ class Registrar:
         self._settings = settings
         self._users: dict[str, list[Contact]] = {}
         self._alarms = Alarms()
+        self._touched: set[str] = set()
         self._places: dict[_Place, frozenset[str]] | None = None
 
     def register(self, user: str, request: Request, flow: Flow, now: float) -> Registered:
