@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ from engine.liveness import Liveness
 from engine.phone import Phone
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
+from engine.rebuild import Rebuild
+from engine.taping import Taping
 from engine.timers import Timers
 from engine.turns import Turns, register
 from engine.workers import Workers
@@ -52,6 +56,7 @@ from tickets.store import TicketStore
 
 log = logging.getLogger(__name__)
 
+CLOSE_FILES_S = 2.0
 RECORDS_PACE = Pace(batch=1024, linger_s=0.5)  # one transaction for half a second of facts
 
 
@@ -117,6 +122,10 @@ class Engine:
         self.floor.takes_back = self.flows.takes_back
         self.floor.on_enter = self._set_music
         self.prompter = Prompter(self.turns, self.legs, self.workers, self.floor, parts.prompts)
+        self.taping = Taping(self.turns, self.legs, self.workers)
+        self.rebuild = Rebuild(self.turns, self.legs, self.taping, settings.media.timeout_s)
+        self.workers.is_ours = self.legs.by_id.__contains__
+        self.workers.on_back = self.rebuild.back
         self.arrivals = Arrivals(self, settings, str(self.recordings_dir))
         self.wiring = Wiring(self)
         register(self.turns.inner, {do.SetTimer: self._set_timer, do.ClearTimer: self._clear_timer})
@@ -150,9 +159,10 @@ class Engine:
         self.journal.append(
             "", EngineStarted(self.journal.generation, self.version), self.clock.now()
         )
-        recovery.settle(self)
+        open_files = recovery.settle(self)
         await self.journal.flush()
         await self.workers.connect(self._parts.workers)
+        recovery.close_files(self, open_files)
         await self._parts.finisher.start()
         await self._start_readers()
         self.liveness.start()
@@ -194,8 +204,9 @@ class Engine:
         """End the calls in progress properly, then everything else."""
         self.arrivals.accepting = False
         for call in list(self.turns.calls):
-            self.turns.feed(call, on.HangUpAsked("shutdown"))
+            self.turns.feed(call, on.HangUpAsked("shutdown", cut=True))
         await self.journal.flush()
+        await self._until_taped()
         await self.legs.close()
         await self.flows.close()
         await self.prompter.close()
@@ -206,6 +217,12 @@ class Engine:
         self.liveness.close()
         self.timers.close()
         await self.database.dispose()
+
+    async def _until_taped(self) -> None:
+        """Workers report the files that they closed; what does not come is found at the start."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.taping.none_runs.wait(), CLOSE_FILES_S)
+        await self.journal.flush()
 
     # --- the turn's odds and ends -----------------------------------------------------------------
 

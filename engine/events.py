@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from engine.leg_io import cause_of_end, cause_of_status
 from router import inputs as on
-from router.events import RecordingClosed
 from router.media import protocol as media
 from router.sip import effects as sip
 
@@ -74,19 +73,7 @@ class Wiring:
             case media.MediaTimeout(session):
                 self._to_call(session, on.MediaLost(session))
             case media.RecordingSegment():
-                call = engine.prompter.recording_calls.pop(report.recording, "")
-                engine.turns.fact(
-                    call or report.recording.rpartition("-r")[0],
-                    RecordingClosed(
-                        report.recording,
-                        report.path,
-                        report.started,
-                        report.ended,
-                        report.left_packets,
-                        report.right_packets,
-                        report.error,
-                    ),
-                )
+                engine.taping.closed(report)
 
     def _to_call(self, session: str, happened: on.Input) -> None:
         io = self._engine.legs.by_id.get(session)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from engine.journal import Entry, Journal
 from queues.events import AgentPresence
-from router.events import CallArrived, CallEnded
+from router.events import CallArrived, CallEnded, RecordingClosed, RecordingStarted
 
 STEP = 500  # entries between two moves of the hold
 
 
 class Holds:
-    """Follows the live calls' first facts and the agents' last presence; moves the hold."""
+    """Follows live calls' first facts, agents' last presence, open recordings; moves the hold."""
 
     NAME = "engine"
 
@@ -18,6 +18,7 @@ class Holds:
         self._journal = journal
         self._calls: dict[str, int] = {}
         self._agents: dict[str, int] = {}
+        self._files: dict[str, int] = {}
         self._held = -STEP
 
     def note(self, entry: Entry) -> None:
@@ -27,6 +28,10 @@ class Holds:
             self._calls[entry.call] = entry.seq
         elif isinstance(event, CallEnded):
             self._calls.pop(entry.call, None)
+        elif isinstance(event, RecordingStarted):
+            self._files[event.path] = entry.seq
+        elif isinstance(event, RecordingClosed):
+            self._files.pop(event.path, None)
         elif isinstance(event, AgentPresence):
             if event.presence == "signed-out":
                 self._agents.pop(event.agent, None)
@@ -38,5 +43,6 @@ class Holds:
     def move(self, seq: int) -> None:
         """Everything before the oldest fact that matters may leave."""
         self._held = seq
-        oldest = min((*self._calls.values(), *self._agents.values()), default=seq + 1)
+        matter = (*self._calls.values(), *self._agents.values(), *self._files.values())
+        oldest = min(matter, default=seq + 1)
         self._journal.hold(self.NAME, min(oldest - 1, seq))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from router.inputs import Cause
 from router.media.client import WorkerClient
+from router.media.protocol import Bridge, Play, Update
 from router.sip.sdp import LocalMedia, Negotiated
 from router.sip.target import Target
 
@@ -30,8 +31,8 @@ class LegIo:
     held: bool = False
     leaving: bool = False  # we hang up: what still comes from it means nothing
     media_closed: bool = False
-    asks_change: bool = False  # our answer to a re-INVITE without a body is under way
-    recordings: set[str] = field(default_factory=set)
+    far_end: Update | None = None  # what the worker was told of the far end
+    ear: Play | Bridge | None = None  # what the far end hears
 
 
 def cause_of_status(status: int) -> Cause:

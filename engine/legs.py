@@ -262,31 +262,32 @@ class Legs:
             io.worker, media.Open(io.id, ipv6=io.ipv6, timeout_s=self._timeout_s), opened
         )
 
+    def ask(self, io: LegIo, command: media.Command, then: Callable[[media.Answer], None]) -> None:
+        self._workers.ask(io.worker, command, then)
+
     def _agree(self, io: LegIo, agreed: sdp.Negotiated) -> None:
         """The session descriptions fit: tell the worker where, what and which way."""
         io.agreed = agreed
         sources = {io.peer_host}
         if agreed.remote is not None:
             sources.add(agreed.remote[0])
-        self._workers.send(
-            io.worker,
-            media.Update(
-                io.id,
-                agreed.remote,
-                tuple(sorted(sources)),
-                agreed.payload_type,
-                agreed.digits_type,
-                agreed.direction,
-            ),
+        io.far_end = media.Update(
+            io.id,
+            agreed.remote,
+            tuple(sorted(sources)),
+            agreed.payload_type,
+            agreed.digits_type,
+            agreed.direction,
         )
+        self._workers.send(io.worker, io.far_end)
 
     def _join(self, call: Call, effect: do.Join) -> None:
         left, right = self.by_id.get(effect.left), self.by_id.get(effect.right)
         if left is None or right is None:
             return
-        self._workers.send(
-            left.worker, media.Bridge(left.id, right.id, self._workers.music(call.id))
-        )
+        bridge = media.Bridge(left.id, right.id, self._workers.music(call.id))
+        left.ear = right.ear = bridge
+        self._workers.send(left.worker, bridge)
 
     # --- changes in a dialog -----------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from engine.floorside import FloorSide
 from engine.legs import Legs
@@ -50,11 +49,8 @@ class Prompter:
             {
                 do.Play: self._play,
                 do.TellPosition: self._tell_position,
-                do.Record: self._record,
-                do.StopRecording: self._stop_recording,
             },
         )
-        self.recording_calls: dict[str, str] = {}
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -94,21 +90,5 @@ class Prompter:
             return
         then = self._workers.music(call.id) if effect.then_music else ()
         stop = effect.stop_on_digit and bool(files)
-        self._workers.send(io.worker, media.Play(io.id, effect.play, files, then, stop))
-
-    # --- recordings ----------------------------------------------------------------------------
-
-    def _record(self, call: Call, effect: do.Record) -> None:
-        io = self._legs.by_id.get(effect.left)
-        if io is None:
-            return
-        Path(effect.path).parent.mkdir(parents=True, exist_ok=True)
-        self.recording_calls[effect.recording] = call.id
-        self._workers.send(
-            io.worker, media.Record(effect.recording, effect.path, effect.left, effect.right)
-        )
-
-    def _stop_recording(self, call: Call, effect: do.StopRecording) -> None:
-        worker = self._workers.home(call.id)
-        if worker is not None:
-            self._workers.send(worker, media.StopRecord(effect.recording))
+        io.ear = media.Play(io.id, effect.play, files, then, stop)
+        self._workers.send(io.worker, io.ear)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.journal import Entry
+from engine.taping import WORKER_DIED
 from queues import events as floor_facts
 from queues.offers import FloorEvent
 from router import events as facts
@@ -67,13 +68,18 @@ def fold(open_calls: dict[str, Open], entry: Entry) -> None:
             del open_calls[entry.call]
 
 
-def settle(engine: Engine) -> None:
-    """Fold the log, close what is open, put the agents back where they were."""
+def settle(engine: Engine) -> dict[str, Entry]:
+    """Fold the log, close what is open, put the agents back where they were.
+
+    Returns the recordings that no worker reported closed: file to the fact of its start.
+    """
     open_calls: dict[str, Open] = {}
+    open_files: dict[str, Entry] = {}
     floor = engine.floor.floor
     for entry in engine.journal.read(engine.journal.recovered.held):
         engine.holds.note(entry)
         fold(open_calls, entry)
+        fold_files(open_files, entry)
         engine.statistics.apply(entry)
         event = entry.event
         if isinstance(event, FLOOR_FACTS):
@@ -85,6 +91,29 @@ def settle(engine: Engine) -> None:
     for call_id, call in open_calls.items():
         _close(engine, call_id, call)
     engine.floor.after_recovery()
+    return open_files
+
+
+def fold_files(open_files: dict[str, Entry], entry: Entry) -> None:
+    if isinstance(entry.event, facts.RecordingStarted):
+        open_files[entry.event.path] = entry
+    elif isinstance(entry.event, facts.RecordingClosed):
+        open_files.pop(entry.event.path, None)
+
+
+def close_files(engine: Engine, open_files: dict[str, Entry]) -> None:
+    """Recordings whose worker is gone, too: what is on disk is all there will be."""
+    for path, entry in open_files.items():
+        event = entry.event
+        if not isinstance(event, facts.RecordingStarted):
+            continue
+        if event.recording in engine.workers.recording:
+            continue  # its worker goes on until it is told to stop; its report follows
+        now = engine.clock.now()
+        engine.turns.fact(
+            entry.call,
+            facts.RecordingClosed(event.recording, path, entry.at, now, 0, 0, WORKER_DIED),
+        )
 
 
 def _floor_event(event: object) -> FloorEvent:

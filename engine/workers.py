@@ -38,7 +38,7 @@ class Workers:
         self.clients: dict[str, WorkerClient] = {}
         self.figures: dict[str, media.WorkerFigures] = {}
         self._paths: dict[str, Path] = {}
-        self._homes: dict[str, WorkerClient] = {}
+        self._homes: dict[str, str] = {}
         self._load: dict[str, int] = {}
         self._lives: dict[str, str] = {}
         self._seen: dict[str, int] = {}
@@ -51,6 +51,9 @@ class Workers:
         self._musics: dict[str, str] = {}
         self._tasks = Tasks("workers")
         self._closing = False
+        self.recording: set[str] = set()  # what workers were found recording at a connection
+        self.is_ours: Callable[[str], bool] = lambda session: False
+        self.on_back: Callable[[str, WorkerClient, set[str]], None] = lambda *what: None
 
     async def connect(self, paths: dict[str, Path]) -> None:
         self._paths = paths
@@ -85,16 +88,21 @@ class Workers:
         if self._lives.get(name) != life:  # another process counts its reports from 1 again
             self._lives[name] = life
             self._seen[name] = 0
-        await self._end_strays(client)
+        await self._compare(name, client)
 
-    async def _end_strays(self, client: WorkerClient) -> None:
-        """Sessions of calls that no engine carries on any more are closed."""
+    async def _compare(self, name: str, client: WorkerClient) -> None:
+        """Sessions that no leg of ours has are closed; what the worker lacks is made again."""
         answer = await client.ask(media.ListSessions())
-        if isinstance(answer, media.Sessions):
-            for session in answer.sessions:
+        if not isinstance(answer, media.Sessions):
+            return
+        there = {session.session for session in answer.sessions}
+        self.recording |= {item.recording for item in answer.sessions if item.recording}
+        for session in answer.sessions:
+            if not self.is_ours(session.session):
                 if session.recording:
                     client.send(media.StopRecord(session.recording))
                 client.send(media.Close(session.session))
+        self.on_back(name, client, there)
 
     def _lost(self, name: str) -> None:
         """The worker died or dropped us: the supervisor starts another at the same address."""
@@ -123,22 +131,21 @@ class Workers:
 
     def home(self, call: str) -> WorkerClient | None:
         """The worker of a call: the least loaded at its first leg, the same for all of it."""
-        client = self._homes.get(call)
-        if client is not None and client in self.clients.values():
-            return client
-        names = sorted(self.clients, key=lambda name: (self._load[name], name))
-        if not names:
+        name = self._homes.get(call)
+        if name is not None:
+            return self.clients.get(name)
+        if not self.clients:
             return None
-        self._load[names[0]] += 1
-        self._homes[call] = self.clients[names[0]]
-        return self._homes[call]
+        name = min(self.clients, key=lambda name: (self._load[name], name))
+        self._load[name] += 1
+        self._homes[call] = name
+        return self.clients[name]
 
     def leave(self, call: str) -> None:
-        client = self._homes.pop(call, None)
+        name = self._homes.pop(call, None)
         self._musics.pop(call, None)
-        for name, known in self.clients.items():
-            if known is client:
-                self._load[name] -= 1
+        if name is not None:
+            self._load[name] -= 1
 
     def music(self, call: str) -> tuple[str, ...]:
         """What the caller of this call hears when nothing else is to be heard."""

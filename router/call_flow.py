@@ -102,6 +102,8 @@ def other_gone(call: Call, happened: on.LegGone, now: float) -> list[do.Effect]:
 
 
 def hang_up(call: Call, happened: on.HangUpAsked, now: float) -> list[do.Effect]:
+    if happened.cut and call.phase == "talking":
+        call.marks.talk_cut = now
     return end(call, now, "bye", f"ended by {happened.by}", 480, leaves="removed")
 
 

@@ -223,7 +223,10 @@ class TransferAsked:
 
 @dataclass(frozen=True, slots=True)
 class HangUpAsked:
+    """``cut``: a talk that this ends was not over (a shutdown): the call is dropped."""
+
     by: str
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

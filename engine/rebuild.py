@@ -1,0 +1,50 @@
+"""A media worker died: its sessions are made again in the one that took its place."""
+
+from __future__ import annotations
+
+import logging
+
+from engine.legs import Legs
+from engine.taping import Taping
+from engine.turns import Turns
+from router import inputs as on
+from router.media import protocol as media
+from router.media.client import WorkerClient
+
+log = logging.getLogger(__name__)
+
+
+class Rebuild:
+    """Same session, same port, same far end, same sound; the caller hears a short gap."""
+
+    def __init__(self, turns: Turns, legs: Legs, taping: Taping, timeout_s: float) -> None:
+        self._turns = turns
+        self._legs = legs
+        self._taping = taping
+        self._timeout_s = timeout_s
+
+    def back(self, name: str, client: WorkerClient, there: set[str]) -> None:
+        """``there``: the sessions that the worker has (all of them, if it only reconnected)."""
+        mine = [io for io in self._legs.by_id.values() if io.worker.name == name]
+        for io in mine:
+            io.worker = client
+        lost = [io for io in mine if io.port and io.id not in there]
+        if not lost:
+            return
+        log.warning("media worker %s: %d sessions are made again", name, len(lost))
+        for io in lost:
+            self._legs.ask(
+                io,
+                media.Open(io.id, io.ipv6, io.port, self._timeout_s),
+                lambda answer, io=io: self._opened(io.call, io.id, answer),  # type: ignore[misc]
+            )
+            if io.far_end is not None:
+                client.send(io.far_end)
+        for ear in dict.fromkeys(io.ear for io in lost if io.ear is not None):
+            client.send(ear)
+        self._turns.together(lambda: self._taping.go_on(client, {io.id for io in lost}))
+
+    def _opened(self, call: str, leg: str, answer: media.Answer) -> None:
+        """Somebody else has the port now: this leg cannot be saved."""
+        if not isinstance(answer, media.Opened):
+            self._turns.feed(call, on.LegGone(leg, "lost", "media worker died"))

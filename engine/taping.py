@@ -1,0 +1,112 @@
+"""Recordings while they run: told to the worker, begun anew when a worker died."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.legs import Legs
+from engine.turns import Turns, register
+from engine.workers import Workers
+from router import effects as do
+from router.call import Call
+from router.events import RecordingClosed, RecordingStarted
+from router.media import protocol as media
+from router.media.client import WorkerClient
+
+WORKER_DIED = "the media worker died"
+
+
+@dataclass(slots=True)
+class Tape:
+    """A recording in progress: its file of the moment, and how many there were."""
+
+    call: str
+    command: media.Record
+    begun: float
+    segments: int = 1
+
+
+class Taping:
+    """Performs Record and StopRecording; knows which recordings run."""
+
+    def __init__(self, turns: Turns, legs: Legs, workers: Workers) -> None:
+        self._turns = turns
+        self._legs = legs
+        self._workers = workers
+        self._tapes: dict[str, Tape] = {}
+        self.none_runs = asyncio.Event()
+        self.none_runs.set()
+        register(turns.outer, {do.Record: self._record, do.StopRecording: self._stop_recording})
+
+    def _forget(self, recording: str) -> None:
+        self._tapes.pop(recording, None)
+        if not self._tapes:
+            self.none_runs.set()
+
+    def _record(self, call: Call, effect: do.Record) -> None:
+        io = self._legs.by_id.get(effect.left)
+        if io is None:
+            return
+        tape = self._tapes.get(effect.recording)
+        path = tape.command.path if tape else effect.path
+        command = media.Record(effect.recording, path, effect.left, effect.right)
+        if tape is None:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self.none_runs.clear()
+            self._tapes[effect.recording] = Tape(call.id, command, self._turns.clock.now())
+        else:
+            tape.command = command
+        self._workers.send(io.worker, command)
+
+    def _stop_recording(self, call: Call, effect: do.StopRecording) -> None:
+        worker = self._workers.home(call.id)
+        if worker is not None:
+            self._workers.send(worker, media.StopRecord(effect.recording))
+        elif effect.recording in self._tapes:
+            self._worker_died(effect.recording, self._tapes[effect.recording])
+            self._forget(effect.recording)
+
+    def closed(self, segment: media.RecordingSegment) -> None:
+        """The worker's report: the file is complete."""
+        tape = self._tapes.get(segment.recording)
+        if tape is not None and tape.command.path == segment.path:
+            self._forget(segment.recording)
+        self._turns.fact(
+            segment.recording.rpartition("-r")[0],
+            RecordingClosed(
+                segment.recording,
+                segment.path,
+                segment.started,
+                segment.ended,
+                segment.left_packets,
+                segment.right_packets,
+                segment.error,
+            ),
+        )
+
+    def go_on(self, client: WorkerClient, lost: set[str]) -> None:
+        """Another worker took the place of one that died: its recordings go on in a new file."""
+        for recording, tape in self._tapes.items():
+            if tape.command.left not in lost:
+                continue
+            self._worker_died(recording, tape)
+            tape.segments += 1
+            first = tape.command.path.partition(".part")[0]
+            tape.command = media.Record(
+                recording,
+                f"{first}.part{tape.segments}",
+                tape.command.left,
+                tape.command.right,
+            )
+            self._turns.fact(tape.call, RecordingStarted(recording, tape.command.path))
+            client.send(tape.command)
+
+    def _worker_died(self, recording: str, tape: Tape) -> None:
+        """What the dead worker had written stays: a segment of the finished file."""
+        now = self._turns.clock.now()
+        self._turns.fact(
+            tape.call,
+            RecordingClosed(recording, tape.command.path, tape.begun, now, 0, 0, WORKER_DIED),
+        )
