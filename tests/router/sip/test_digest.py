@@ -93,6 +93,22 @@ def test_wrong_answers_are_bad() -> None:
     assert check(good, guard, 11.0) == "ok"
 
 
+@pytest.mark.parametrize(
+    ("method", "claimed", "verdict"),
+    [
+        ("REGISTER", "sip:192.0.2.1;transport=UDP", "ok"),
+        ("REGISTER", "sip:192.0.2.2", "bad"),
+        ("REGISTER", "sips:192.0.2.1", "bad"),
+        ("INVITE", "sip:192.0.2.1;transport=UDP", "bad"),
+    ],
+)
+def test_a_register_names_its_domain_in_any_form(method: str, claimed: str, verdict: str) -> None:
+    guard = nonces()
+    offered = [value for value in challenges(REALM, guard.make(0.0, "salt")) if "MD5" in value]
+    value = answer_challenge(offered, method, claimed, "100", "s3cret", 1, "c0ffee")
+    assert verify(value, method, "sip:192.0.2.1", SECRETS, guard, 1.0) == verdict
+
+
 def test_the_method_and_the_uri_count() -> None:
     guard = nonces()
     made = guard.make(10.0)
