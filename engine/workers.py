@@ -162,14 +162,7 @@ class Workers:
     def ask(
         self, worker: WorkerClient, command: media.Command, then: Callable[[media.Answer], None]
     ) -> None:
-        async def asking() -> None:
-            try:
-                answer = await worker.ask(command)
-            except WorkerLost:
-                answer = media.Refused("worker lost")
-            then(answer)
-
-        self._tasks.start(asking())
+        worker.request(command, then)
 
     def _figured(self, figures: media.WorkerFigures) -> None:
         self.figures[figures.worker] = figures

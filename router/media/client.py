@@ -66,6 +66,7 @@ class WorkerClient(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._number = 0
         self._asked: dict[int, asyncio.Future[Answer]] = {}
+        self._wanted: dict[int, tuple[Callable[[Answer], None], asyncio.TimerHandle]] = {}
         self._batch: list[bytes] = []
         self._closing = False
 
@@ -119,6 +120,22 @@ class WorkerClient(asyncio.Protocol):
             raise WorkerLost(f"worker {self.name}: no answer in {timeout_s} s") from None
         finally:
             self._asked.pop(number, None)
+
+    def request(self, command: Command, then: Callable[[Answer], None]) -> None:
+        """Send a command now; ``then`` gets its answer, or Refused where none comes."""
+        self._number += 1
+        number = self._number
+        loop = asyncio.get_running_loop()
+        if self._transport is None:
+            loop.call_soon(then, Refused(f"worker {self.name} is gone"))
+            return
+        patience = loop.call_later(ANSWER_S_MAX, self._give_up, number)
+        self._wanted[number] = (then, patience)
+        self._write(encode_command(self._generation, number, command))
+
+    def _give_up(self, number: int) -> None:
+        then, _ = self._wanted.pop(number)
+        then(Refused(f"worker {self.name}: no answer in {ANSWER_S_MAX} s"))
 
     def acknowledge(self, number: int) -> None:
         """Every report up to ``number`` is journaled: the worker forgets them."""
@@ -174,8 +191,12 @@ class WorkerClient(asyncio.Protocol):
             if isinstance(body, Welcome):
                 self.welcome = body
                 self.name = body.worker
+            wanted = self._wanted.pop(number, None)
             future = self._asked.get(number)
-            if future is not None:
+            if wanted is not None:
+                wanted[1].cancel()
+                wanted[0](body)  # type: ignore[arg-type]
+            elif future is not None:
                 if not future.done():
                     future.set_result(body)  # type: ignore[arg-type]
             elif isinstance(body, Refused):
@@ -191,6 +212,10 @@ class WorkerClient(asyncio.Protocol):
         for future in self._asked.values():
             if not future.done():
                 future.set_exception(WorkerLost(f"worker {self.name} is gone"))
+        unanswered, self._wanted = self._wanted, {}
+        for then, patience in unanswered.values():
+            patience.cancel()
+            then(Refused(f"worker {self.name} is gone"))
         if not self._closing:
             self._closing = True
             self._on_lost(self.name)
