@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Callable, Hashable
 
 from engine.clock import Clock
+
+log = logging.getLogger(__name__)
+
+SLACK = 64  # entries that were replaced or cleared and may stay, beside as many as are wanted
 
 
 class Timers:
     """Named one-shot deadlines: setting a name again replaces it, clearing is idempotent.
 
     Times are on the engine's clock. The loop's timer is moved only when the earliest deadline
-    changes for an earlier one; a cleared entry stays in the heap until its time (lazy deletion).
+    changes for an earlier one; a cleared entry stays in the heap until its time or until such
+    entries are the most of it. A deadline's work that raises is logged, the others run.
     """
 
     def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
@@ -30,6 +36,9 @@ class Timers:
         self._count += 1
         self._wanted[name] = (self._count, call)
         heapq.heappush(self._heap, (at, self._count, name))
+        if len(self._heap) > 2 * len(self._wanted) + SLACK:
+            self._heap = [item for item in self._heap if self._is_wanted(item)]
+            heapq.heapify(self._heap)
         self._arm()
 
     def clear(self, name: Hashable) -> None:
@@ -37,6 +46,11 @@ class Timers:
 
     def __len__(self) -> int:
         return len(self._wanted)
+
+    @property
+    def room(self) -> int:
+        """Entries in memory, those that are wanted and those that are not any more."""
+        return len(self._heap)
 
     def close(self) -> None:
         if self._handle is not None:
@@ -67,5 +81,12 @@ class Timers:
         while self._heap and self._heap[0][0] <= now:
             item = heapq.heappop(self._heap)
             if self._is_wanted(item):
-                self._wanted.pop(item[2])[1]()
+                self._run(item[2])
         self._arm()
+
+    def _run(self, name: Hashable) -> None:
+        _, call = self._wanted.pop(name)
+        try:
+            call()
+        except Exception:
+            log.exception("the timer %s failed", name)

@@ -118,15 +118,30 @@ class Turns:
                 forget(call_id)
 
     def _step(self, call: Call, happened: Input) -> None:
-        """One call's mistake of ours ends that call (outcome failed), never the others'."""
         try:
             for effect in step(call, happened, self.now()):
                 self._take(call, effect)
         except Exception:
             log.exception("call %s: %s in %s", call.id, type(happened).__name__, call.phase)
-            if call.phase != "ended":
-                for effect in end(call, self.now(), "failed", "internal error", 500):
-                    self._take(call, effect)
+            self._fail(call)
+
+    def _perform(self, call: Call, effect: do.Effect) -> None:
+        try:
+            self.outer[type(effect)](call, effect)
+        except Exception:
+            log.exception("call %s: %s in %s", call.id, type(effect).__name__, call.phase)
+            self._fail(call)
+
+    def _fail(self, call: Call) -> None:
+        """A mistake of ours ends the call that it was made in (outcome failed), never others."""
+        if call.phase == "ended":
+            return
+        ending = end(call, self.now(), "failed", "internal error", 500, leaves="removed")
+        for effect in ending:
+            try:
+                self._take(call, effect)
+            except Exception:
+                log.exception("call %s: %s at its end", call.id, type(effect).__name__)
 
     def _take(self, call: Call, effect: do.Effect) -> None:
         kind = type(effect)
@@ -149,7 +164,7 @@ class Turns:
         seq = self._bound_to
         if seq <= self._journal.durable_seq and not self._held:
             for call, effect in outbound:
-                self.outer[type(effect)](call, effect)
+                self._perform(call, effect)
             return
         self._held.extend((seq, call, effect) for call, effect in outbound)
         self._journal.when_durable(seq, lambda: self.together(self._drain))
@@ -157,7 +172,7 @@ class Turns:
     def _drain(self) -> None:
         while self._held and self._held[0][0] <= self._journal.durable_seq:
             _, call, effect = self._held.popleft()
-            self.outer[type(effect)](call, effect)
+            self._perform(call, effect)
 
     def forget_later(self, call: str, forget: Callable[[str], None]) -> None:
         """Run ``forget(call)`` once the call's last outer effects are performed."""

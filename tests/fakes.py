@@ -1,0 +1,447 @@
+"""The engine's edges, played: time, disk, SIP endpoint, media workers, prompts.
+
+``Desk`` joins the real shells (turns, legs, floor, flows, prompter, arrivals) on these fakes;
+nothing in it waits for anything but ``Desk.pass_time`` and ``FakeJournal.sync``.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from config.settings import AgentSettings, Number, QueueSettings, Settings, Trunk
+from engine.arrivals import Arrivals
+from engine.callers import Callers
+from engine.engine import Engine
+from engine.events import Wiring
+from engine.floorside import FloorSide
+from engine.flows import Flows
+from engine.holds import Holds
+from engine.journal import Entry
+from engine.legs import Legs
+from engine.places import Addresses, Directions
+from engine.prompter import Prompter
+from engine.taping import Taping
+from engine.timers import Timers
+from engine.turns import Turns, register
+from ivr.actions import Lookup, LookupDone, LookupFailed, Prompt
+from ivr.loader import SHIPPED_DIR, FlowSet, load_flows
+from queues.statistics import Statistics
+from router import effects as do
+from router import inputs as on
+from router.call import Call
+from router.media import protocol as media
+from router.sip import effects as sip
+from router.sip import sdp
+from router.sip.message import Uri
+from router.sip.registrar import Contact
+from router.sip.target import Target, flow_of
+
+START = 1_795_262_400.0  # 2026-11-21 12:00 UTC
+CALLER = "+37120000001"
+
+
+class HandClock:
+    """Time that stands until it is moved."""
+
+    def __init__(self, at: float = START) -> None:
+        self.at = at
+
+    def now(self) -> float:
+        return self.at
+
+
+@dataclass(slots=True)
+class Alarm:
+    """What FakeLoop.call_later gives."""
+
+    call: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeLoop:
+    """The timers of an event loop, on a HandClock."""
+
+    def __init__(self, clock: HandClock) -> None:
+        self.clock = clock
+        self.alarms: list[tuple[float, int, Alarm]] = []
+        self._count = 0
+
+    def call_later(self, delay: float, call: Callable[[], None]) -> Alarm:
+        self._count += 1
+        alarm = Alarm(call)
+        heapq.heappush(self.alarms, (self.clock.at + delay, self._count, alarm))
+        return alarm
+
+    def pass_time(self, seconds: float) -> None:
+        until = self.clock.at + seconds
+        while self.alarms and self.alarms[0][0] <= until:
+            at, _, alarm = heapq.heappop(self.alarms)
+            self.clock.at = max(self.clock.at, at)
+            if not alarm.cancelled:
+                alarm.call()
+        self.clock.at = until
+
+
+class FakeJournal:
+    """A disk that is quick, or (``slow``) takes what is appended when ``sync`` says so."""
+
+    generation = 1
+
+    def __init__(self, kept: Sequence[Entry] = ()) -> None:
+        self.entries = list(kept)
+        self.durable_seq = len(self.entries)
+        self.slow = False
+        self.full = False
+        self.held: dict[str, int] = {}
+        self.recovered = SimpleNamespace(held=0)
+        self.flushes = 0
+        self._waiting: list[tuple[int, int, Callable[[], None]]] = []
+        self._live: list[Callable[[Entry], None]] = []
+
+    @property
+    def last_seq(self) -> int:
+        return len(self.entries)
+
+    def append(self, call: str, event: object, at: float) -> Entry:
+        entry = Entry(len(self.entries) + 1, at, call, event)
+        self.entries.append(entry)
+        if not self.slow:
+            self.sync()
+        return entry
+
+    def sync(self, up_to: int | None = None) -> None:
+        """Everything (or everything up to a number) is durable now."""
+        fresh = self.entries[self.durable_seq : up_to]
+        self.durable_seq += len(fresh)
+        while self._waiting and self._waiting[0][0] <= self.durable_seq:
+            heapq.heappop(self._waiting)[2]()
+        for entry in fresh:
+            for told in self._live:
+                told(entry)
+
+    def when_durable(self, seq: int, callback: Callable[[], None]) -> None:
+        assert seq <= self.last_seq, "nothing was appended under this number yet"
+        if seq <= self.durable_seq:
+            callback()
+        else:
+            heapq.heappush(self._waiting, (seq, len(self._waiting), callback))
+
+    async def flush(self) -> None:
+        self.flushes += 1
+        self.sync()
+
+    def live(self, callback: Callable[[Entry], None]) -> None:
+        self._live.append(callback)
+
+    def hold(self, name: str, after: int) -> None:
+        self.held[name] = after
+
+    def read(self, after: int = 0) -> Iterator[Entry]:
+        return iter(self.entries[after : self.durable_seq])
+
+    def facts(self, kind: type | None = None) -> list[Any]:
+        """The events so far, all or of one type."""
+        return [e.event for e in self.entries if kind is None or isinstance(e.event, kind)]
+
+    def names(self, call: str | None = None) -> list[str]:
+        return [type(e.event).__name__ for e in self.entries if call in (None, e.call)]
+
+
+class FakePhone:
+    """The SIP side: keeps what it is asked to do, in ``said``."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[Any, ...]] = []
+        self.phones: dict[str, list[Contact]] = {}
+        self.on: dict[type, Callable[[Any], None]] = {}
+
+    def event(self, event: object) -> None:
+        """Give an event of the SIP core to its taker."""
+        self.on[type(event)](event)
+
+    def register_phone(self, user: str, uri: str = "", host: str = "192.0.2.50") -> str:
+        uri = uri or f"sip:{user}@{host}:5060"
+        flow = sip.Flow("udp", host, 5060)
+        contact = Contact(user, uri, flow, START + 3600, 1.0, "c", 1)
+        self.phones.setdefault(user, []).append(contact)
+        self.tell_registered(user)
+        return uri
+
+    def tell_registered(self, user: str) -> None:
+        if sip.RegistrationChanged in self.on:
+            self.event(sip.RegistrationChanged(user, len(self.phones.get(user, ()))))
+
+    def contacts(self, user: str) -> list[Contact]:
+        return list(self.phones.get(user, ()))
+
+    def target_of(self, uri: str) -> Target:
+        return Target(uri, flow_of(Uri.parse(uri)))
+
+    def verbs(self, leg: str | None = None) -> list[str]:
+        return [said[0] for said in self.said if leg is None or said[1] == leg]
+
+    def answer(self, leg: str, body: bytes) -> None:
+        self.said.append(("answer", leg, body))
+
+    def reject(self, leg: str, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self.said.append(("reject", leg, status, headers))
+
+    def invite(self, leg: str, target: Target, body: bytes, **more: Any) -> None:
+        self.said.append(("invite", leg, target, body, more))
+
+    def hang_up(self, leg: str, status: int, reason: str) -> None:
+        self.said.append(("hang_up", leg, status, reason))
+
+    def change(self, leg: str, body: bytes) -> None:
+        self.said.append(("change", leg, body))
+
+    def accept_change(self, leg: str, body: bytes) -> None:
+        self.said.append(("accept_change", leg, body))
+
+    def reject_change(self, leg: str, status: int) -> None:
+        self.said.append(("reject_change", leg, status))
+
+    def transfer_done(self, leg: str, status: int) -> None:
+        self.said.append(("transfer_done", leg, status))
+
+
+class FakeWorkers:
+    """One media worker: opens whatever it is asked to; with ``held`` answers wait for release."""
+
+    def __init__(self) -> None:
+        self.worker: Any = "w0"  # what stands for the connection
+        self.there = True
+        self.held = False
+        self.refuses = ""
+        self.commands: list[media.Command] = []
+        self.left: list[str] = []
+        self.figures = media.LegFigures(received=100, sent=90, lost=1, jitter_ms=1.234)
+        self._musics: dict[str, str] = {}
+        self._ports = 20_000
+        self._waiting: list[tuple[media.Command, Callable[[media.Answer], None]]] = []
+
+    def home(self, call: str) -> Any:
+        return self.worker if self.there else None
+
+    def leave(self, call: str) -> None:
+        self.left.append(call)
+
+    def music(self, call: str) -> tuple[str, ...]:
+        return (self._musics.get(call, "music.ulaw"),)
+
+    def set_music(self, call: str, path: str) -> None:
+        self._musics[call] = path
+
+    def send(self, worker: Any, command: media.Command) -> None:
+        assert worker == self.worker
+        self.commands.append(command)
+
+    def ask(
+        self, worker: Any, command: media.Command, then: Callable[[media.Answer], None]
+    ) -> None:
+        self.send(worker, command)
+        self._waiting.append((command, then))
+        if not self.held:
+            self.release()
+
+    def release(self) -> None:
+        """Answer what was asked."""
+        waiting, self._waiting = self._waiting, []
+        for command, then in waiting:
+            then(self._answer(command))
+
+    def _answer(self, command: media.Command) -> media.Answer:
+        if self.refuses:
+            return media.Refused(self.refuses)
+        if isinstance(command, media.Open):
+            self._ports += 2
+            return media.Opened(command.session, self._ports)
+        assert isinstance(command, media.Close)
+        return media.Closed(command.session, self.figures)
+
+    def of(self, kind: type) -> list[Any]:
+        return [command for command in self.commands if isinstance(command, kind)]
+
+
+class FakePrompts:
+    """Prompts by their text; those in ``slow`` must be rendered first (``rendered`` ends it)."""
+
+    def __init__(self) -> None:
+        self.slow: set[object] = set()
+        self.missing: set[object] = set()
+
+    def at_once(self, prompts: Sequence[Prompt]) -> tuple[str, ...] | None:
+        if any(prompt in self.slow for prompt in prompts):
+            return None
+        return tuple(map(file_of, prompts))
+
+    async def files(self, prompts: Sequence[Prompt]) -> tuple[str, ...]:
+        return tuple(file_of(prompt) for prompt in prompts if prompt not in self.missing)
+
+
+def file_of(prompt: Prompt) -> str:
+    """The file that FakePrompts gives for a prompt."""
+    name = getattr(prompt, "name", None) or getattr(prompt, "text", None) or prompt.file  # type: ignore[union-attr]
+    return f"{name}.ulaw"
+
+
+@dataclass(slots=True)
+class FakeLookups:
+    """HTTP lookups that answer when the test says so, in order."""
+
+    asked: list[Lookup] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)  # futures
+    closed: bool = False
+
+    async def look_up(self, lookup: Lookup) -> LookupDone | LookupFailed:
+        import asyncio
+
+        future: asyncio.Future[LookupDone | LookupFailed] = asyncio.Future()
+        self.asked.append(lookup)
+        self.answers.append(future)
+        return await future
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+FLOWS = load_flows(SHIPPED_DIR, queues=frozenset({"support"}))
+SETTINGS = Settings(
+    queues=(
+        QueueSettings(name="support", wrap_up_s=5.0, ring_timeout_s=12.0, wait_max_s=180.0),
+        QueueSettings(name="sales", callback_key="", overflow="voicemail", wait_max_s=60.0),
+    ),
+    numbers=(
+        Number(number="37167000000", flow="main"),
+        Number(number="+37167000001", queue="support"),
+        Number(number="600", queue="sales"),
+    ),
+    agents=(
+        AgentSettings(id="anna", name="Anna", extension="101", queues={"support": 1, "sales": 1}),
+        AgentSettings(id="boris", name="Boris", extension="102", queues={"support": 1}),
+    ),
+    trunks=(
+        Trunk(name="telia", addresses=("192.0.2.1",)),
+        Trunk(
+            name="out", username="desk", outbound="sip:198.51.100.7:5070;transport=tcp",
+            codecs=("PCMU",),
+        ),
+    ),
+)  # fmt: skip
+
+
+class Desk:
+    """The shells of an engine, joined as ``engine.engine`` joins them, on fakes."""
+
+    # What the API and the dialled codes ask: the engine's own code.
+    presence = Engine.presence
+    sign_in = Engine.sign_in
+    sign_out = Engine.sign_out
+    ready = Engine.ready
+    take_break = Engine.take_break
+
+    def __init__(
+        self,
+        settings: Settings = SETTINGS,
+        flows: FlowSet = FLOWS,
+        kept: Sequence[Entry] = (),
+        recordings_dir: Path = Path("/nowhere"),
+    ) -> None:
+        self.clock = HandClock(kept[-1].at + 1.0 if kept else START)
+        self.loop = FakeLoop(self.clock)
+        self.timers = Timers(cast(Any, self.clock), cast(Any, self.loop))
+        self.journal = FakeJournal(kept)
+        self.turns = Turns(cast(Any, self.clock), cast(Any, self.journal))
+        self.phone = FakePhone()
+        self.workers = FakeWorkers()
+        addresses = Addresses(settings, [("udp", "127.0.0.1", 5060)])
+        self.directions = Directions(settings, cast(Any, self.phone), {"out": "secret"}, addresses)
+        self.legs = Legs(
+            self.turns, cast(Any, self.phone), cast(Any, self.workers), self.directions, 15.0
+        )
+        self.floor = FloorSide(self.turns, self.timers, settings, self.directions.phones_of)
+        self.callers = Callers()
+        self.lookups = FakeLookups()
+        self.flows = Flows(
+            self.turns, self.timers, flows, cast(Any, self.lookups), self.directions.resolve,
+            self.callers.earlier,
+        )  # fmt: skip
+        self.floor.takes_back = self.flows.takes_back
+        self.prompts = FakePrompts()
+        self.prompter = Prompter(
+            self.turns, self.legs, cast(Any, self.workers), self.floor, cast(Any, self.prompts)
+        )
+        self.taping = Taping(self.turns, self.legs, cast(Any, self.workers))
+        self.arrivals = Arrivals(cast(Engine, self), settings, str(recordings_dir))
+        self.wiring = Wiring(cast(Engine, self))
+        self.statistics = Statistics()
+        self.holds = Holds(cast(Any, self.journal))
+        register(self.turns.inner, {do.SetTimer: self._set_timer, do.ClearTimer: self._clear_timer})
+        self.turns.on_finished = self._finished
+
+    def _set_timer(self, call: Call, effect: do.SetTimer) -> None:
+        name = effect.name
+        self.timers.set(
+            (call.id, name), effect.at, lambda: self.turns.feed(call.id, on.TimerFired(name))
+        )
+
+    def _clear_timer(self, call: Call, effect: do.ClearTimer) -> None:
+        self.timers.clear((call.id, effect.name))
+
+    def _finished(self, call: Call) -> None:
+        self.flows.forget(call.id)
+        self.turns.calls.pop(call.id, None)
+        self.turns.forget_later(call.id, self.workers.leave)
+
+    # --- what a test does --------------------------------------------------------------------
+
+    def pass_time(self, seconds: float) -> None:
+        self.loop.pass_time(seconds)
+
+    def invite(
+        self, leg: str = "in1", dialled: str = "+37167000001", agent: str = "", body: bytes = b""
+    ) -> None:
+        """An INVITE of the trunk's, or of an agent's phone."""
+        self.phone.event(
+            sip.Invited(
+                leg, "" if agent else "telia", agent, agent or CALLER, "", dialled,
+                body or description(), f"sip-{leg}", "192.0.2.1",
+            )
+        )  # fmt: skip
+
+    def call(self, leg: str = "in1", dialled: str = "+37167000001", body: bytes = b"") -> Call:
+        """The same, and the call that it became."""
+        before = set(self.turns.calls)
+        self.invite(leg, dialled, body=body)
+        (new,) = set(self.turns.calls) - before
+        return self.turns.calls[new]
+
+    def agent_ready(self, agent: str = "anna") -> str:
+        """The phone registers, the person signs in; returns the phone's address."""
+        extension = {"anna": "101", "boris": "102"}[agent]
+        uri = self.phone.register_phone(extension)
+        self.sign_in(agent)
+        return uri
+
+    def invited_legs(self) -> list[str]:
+        return [said[1] for said in self.phone.said if said[0] == "invite"]
+
+
+def description(
+    host: str = "203.0.113.9", port: int = 30_000, codec: str = "PCMA", direction: str = "sendrecv"
+) -> bytes:
+    """A phone's session description; a codec that we do not have where ``codec`` is another."""
+    number = sdp.CODECS.get(codec, 9)
+    return (
+        f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+        f"m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {codec}/8000\r\n"
+        f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+    ).encode()
