@@ -87,8 +87,7 @@ class Inbound(Reception):
         """One plain packet of the latched far end, in ``BUFFER[:size]``."""
         leg = self.leg
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(BUFFER)
-        if self.synced:
-            self._settle()
+        self.settle()
         now = now_us // 125
         verdict = self.take(ssrc, sequence, timestamp, now)
         if verdict == DROPPED:
@@ -179,8 +178,10 @@ class Inbound(Reception):
         if leg.payload_type != peer.payload_type:
             self.table = ULAW_TO_ALAW if peer.payload_type == 8 else ALAW_TO_ULAW
 
-    def _settle(self) -> None:
-        """Write down in the other leg's stream how far the relay has come."""
+    def settle(self) -> None:
+        """Write down in the other leg's stream how far the relay has come (where it is on)."""
+        if not self.synced:
+            return
         out = self.out_stream
         out.settle(
             self.next - 1 + self.sequence_offset, self.timestamp + self.timestamp_offset, self.heard
@@ -189,13 +190,11 @@ class Inbound(Reception):
         self.sent_mark = out.sent
 
     def release(self) -> None:
-        """Something about either leg changed: the next packet decides anew how to relay."""
-        if self.synced:
-            self._settle()
-            self.synced = False
+        """The other ear is no longer ours: the next packet for it begins a talkspurt."""
+        self.settle()
+        self.synced = False
         self.first = -1
 
-    @property
-    def last_sent_timestamp(self) -> int:
-        """Of the relayed stream, as the other leg sees it."""
-        return (self.timestamp + self.timestamp_offset) & 0xFFFFFFFF
+    def reroute(self) -> None:
+        """An address or type changed: the next packet works out anew how to get there."""
+        self.first = -1

@@ -230,16 +230,24 @@ class Leg:
         return self.latch.winner or self.remote
 
     def settle_target(self) -> None:
-        """Work out anew what direction and address allow; whoever feeds this ear starts anew."""
-        self.hears = self.direction in ("sendrecv", "recvonly")
+        """Work out anew what direction and address allow."""
+        hears = self.direction in ("sendrecv", "recvonly")
+        if hears != self.hears:
+            self.hears = hears
+            self.inbound.release()
+        self.inbound.reroute()
         self.speaks = self.direction in ("sendrecv", "sendonly") and self.target is not None
-        self.inbound.release()
         self.settle_ear()
 
     def settle_ear(self) -> None:
-        self.ear_is_free = self.speaks and self.playlist is None and self.digits_out is None
-        if self.peer is not None:
+        """Work out whether the bridge has this ear; a relay that lost or got it starts anew."""
+        free = self.speaks and self.playlist is None and self.digits_out is None
+        changed, self.ear_is_free = free != self.ear_is_free, free
+        if self.peer is None:
+            return
+        if changed:
             self.peer.inbound.release()
+        self.peer.inbound.reroute()
 
     def close_twin(self) -> None:
         twin = self.twin

@@ -145,7 +145,7 @@ class Loop:
         prefix, payload_at, jump = PREFIX.pack, HEADER_BYTES, JITTER_STEP_MAX
         fast, handlers, clock = self.fast, self.handlers, self.clock
         nap, poll = time.sleep, self.epoll.poll
-        time_ns, start_ns = time.monotonic_ns, clock.start_ns
+        time_ns, start_ns = clock.time_ns, clock.start_ns
         now_us = clock.now_us
         other, prompt = False, PROMPT_TURNS
         while not other:

@@ -84,10 +84,10 @@ def send_report(leg: Leg, clock: Clock, goodbye: bool = False) -> None:
         target = leg.target[0], leg.target[1] + 1
     if target is None or not (out.sent or inbound.ssrc >= 0):
         return
+    if leg.peer is not None:
+        leg.peer.inbound.settle()
     now = clock.now_us // 125
-    timestamp, at = out.timestamp, out.at or now
-    if leg.peer is not None and leg.peer.inbound.synced:
-        timestamp, at = leg.peer.inbound.last_sent_timestamp, leg.peer.inbound.heard
+    timestamp, at = out.timestamp, now if out.at is None else out.at
     data = leg.rtcp.build(out, timestamp + now - at, inbound, clock.now_us, clock.unix(), goodbye)
     try:
         leg.rtcp_socket.sendto(data, target)
