@@ -40,6 +40,7 @@ trunks:
   - {name: trunk, addresses: [127.0.0.2]}
   - {name: mobile, username: mobile}
 numbers:
+  - {number: "700", queue: support}
   - {number: '*', flow: main}
 queues:
   - {name: support, ring_timeout_s: 8, wrap_up_s: 0.5, announce_interval_s: 15}
@@ -215,6 +216,12 @@ class System:
         calls = [ticket["call"] for ticket in found]
         assert len(set(calls)) == count, f"two tickets of one call among {calls}"
         return found
+
+    def live(self) -> list[str]:
+        """Calls that have not ended, as the records tell (half a second late)."""
+        return [
+            r["call"] for r in self.rows("SELECT call FROM call_records WHERE ended_at IS NULL")
+        ]
 
     # --- signals -------------------------------------------------------------------------------
 

@@ -1,0 +1,54 @@
+"""200 calls by SIPp over UDP with every tenth message lost, both ways: none fails, none hangs."""
+
+from __future__ import annotations
+
+from tests.wire import sipp
+from tests.wire.system import System, eventually
+
+CALLS = 200
+WAITING = 60  # of them wait for the other side to hang up
+FLOWS = {
+    "main": """\
+start: words
+nodes:
+  words: {type: say, prompt: {phrase: welcome}, next: more}
+  more: {type: say, prompt: {phrase: please-hold}, next: end}
+  end: {type: hangup}
+"""
+}
+
+
+def test_every_call_ends_well_and_leaves_one_ticket(system: System) -> None:
+    leaving = sipp.start(
+        system,
+        "uac",
+        calls=CALLS - WAITING,
+        rate=40,
+        lost_percent=10,
+        keys={"prefix": "+3712001"},
+        timeout_s=60,
+        more=("-max_invite_retrans", "8", "-max_non_invite_retrans", "10"),
+    )
+    waiting = sipp.start(
+        system,
+        "uac_waits",
+        calls=WAITING,
+        rate=20,
+        lost_percent=10,
+        keys={"prefix": "+3712002"},
+        timeout_s=60,
+        more=("-max_invite_retrans", "8"),
+    )
+    try:
+        left = leaving.finish().check(CALLS - WAITING)
+        waited = waiting.finish().check(WAITING)
+    finally:
+        leaving.end()
+        waiting.end()
+    assert left.retransmissions + waited.retransmissions > 20, "nothing was lost?"
+    tickets = system.wait_for_tickets("+3712001%", CALLS - WAITING)
+    assert {ticket["outcome"] for ticket in tickets} == {"left-in-ivr"}
+    tickets = system.wait_for_tickets("+3712002%", WAITING)
+    assert {ticket["outcome"] for ticket in tickets} == {"completed-in-ivr"}
+    eventually(lambda: not system.live(), "no call is left")
+    assert len(system.tickets()) == CALLS
