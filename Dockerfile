@@ -38,6 +38,6 @@ VOLUME /var/lib/offhook
 EXPOSE 5060/udp 5060/tcp 8080/tcp 20000-29999/udp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["python", "-c", "import json, urllib.request as r; url = json.load(open('/var/lib/offhook/run/supervisor.json'))['api']['url']; r.urlopen(url + '/health', timeout=2)"]
+    CMD ["python", "-c", "import json, urllib.request as r; url = json.load(open('/var/lib/offhook/run/supervisor.json'))['api']['url']; r.urlopen(url + '/health/ready', timeout=2)"]
 ENTRYPOINT ["offhook"]
 CMD ["serve", "--config", "/etc/offhook/offhook.yaml"]
