@@ -137,6 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
     lowest, highest = options.ports
     pool = PortPool(lowest, highest, options.rest)
     Worker(options.name, listener, hosts, pool).run()
+    if options.socket:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(options.socket)
     return 0
 
 
