@@ -46,7 +46,7 @@ class PresenceWish(Shape):
     """``reason`` belongs to a break: lunch, training."""
 
     presence: Literal["available", "on-break", "signed-out"]
-    reason: Line = Field("", max_length=64)
+    reason: Line = ""
 
 
 def _agent(engine: Engine, view: AgentView, who: Principal) -> Agent:

@@ -138,14 +138,16 @@ def of_peer_error(error: PeerError) -> JSONResponse:
 
 
 def declared(*kinds: type[PeerError]) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route that may fail in these ways. 401, 403 and 422 always belong."""
+    """The ``responses`` of a route that may fail in these ways. 401, 403 and 422 always belong,
+    and 413, as any request may come with a body."""
     found: dict[int | str, dict[str, Any]] = {}
-    for kind in (UnauthenticatedError, ForbiddenError, InvalidError, *kinds):
+    for kind in (*ALWAYS, *kinds):
         status, title = STATUS[kind]
         found[status] = {"description": title, "content": {MEDIA_TYPE: {"schema": REFERENCE}}}
     return found
 
 
+ALWAYS = (UnauthenticatedError, ForbiddenError, BodyTooLargeError, InvalidError)
 REFERENCE = {"$ref": "#/components/schemas/Problem"}
 
 

@@ -36,7 +36,7 @@ TicketNumber = Annotated[
 
 # A line that a person wrote: no control characters (line ends, escapes, NUL).
 Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+    str, StringConstraints(strip_whitespace=True, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
 # A text that a person wrote: line ends and tabs are fine.
 Text = Annotated[

@@ -49,7 +49,7 @@ class CommentWish(Shape):
 
 
 class DispositionWish(Shape):
-    disposition: Line = Field(min_length=1, max_length=64, description="outcome code")
+    disposition: Line = Field(min_length=1, description="outcome code")
     note: Text = ""
 
 

@@ -23,7 +23,7 @@ from config.settings import AgentSettings, Api, QueueSettings, Settings, Sip, To
 from config.store import SQLITE_FILE, open_database
 from engine.clock import Clock
 from engine.engine import Engine, Parts
-from engine.journal import Journal
+from engine.journal import Entry, Journal
 from engine.registry import product_registry
 from engine.timers import Timers
 from ivr.loader import FlowSet
@@ -35,6 +35,7 @@ from recordings.store import RecordingRows
 from router.call import Call, Leg, Phase
 from router.events import CallArrived, CallConnected, CallEnded, CallPickedUp, Outcome
 from router.media.protocol import WorkerFigures
+from tests.api.contract import Contract
 from tickets.reader import RecordsReader
 
 NOON = 1_795_262_400.0  # 2026-11-21 12:00 UTC
@@ -48,6 +49,16 @@ TOKENS = {
     "own admin": "token-made-at-the-first-start",
 }
 ROLES = {"sveta": "supervisor", "prometheus": "operator", "chief": "admin"}
+
+
+_contracts: list[Contract] = []
+
+
+def contract(app: FastAPI) -> Contract:
+    """The description, made once a run; that it is always the same has a test of its own."""
+    if not _contracts:
+        _contracts.append(Contract(app.openapi()))
+    return _contracts[0]
 
 
 def tokens() -> tuple[Token, ...]:
@@ -125,11 +136,19 @@ class Node:
     socket: socket.socket
 
     def client(self, who: str | None = "sveta", **headers: str) -> httpx.AsyncClient:
-        """A client with the token of this person; None has no token."""
+        """A client with the token of this person; None has no token.
+
+        Whatever it is answered is held against the description.
+        """
         if who is not None:
             headers["Authorization"] = f"Bearer {TOKENS[who]}"
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://node", headers=headers)
+        return httpx.AsyncClient(
+            transport=transport,
+            base_url="http://node",
+            headers=headers,
+            event_hooks={"response": [contract(self.app).check]},
+        )
 
     async def settle(self) -> None:
         """Until the records have everything that the journal has."""
@@ -197,6 +216,24 @@ class Node:
                 live.other_leg = leg.id
         self.engine.turns.calls[call] = live
         return live
+
+    def wait(self, call: str, queue: str = "support") -> None:
+        """The call joins the queue."""
+        floor = self.engine.floor
+        floor.change(lambda now: floor.floor.enqueue(call, queue, now))
+
+    def talking(self, agent: str, call: str) -> None:
+        """The agent has taken a call of the queue; the call itself is not there."""
+        floor = self.engine.floor
+        floor.change(lambda now: floor.floor.set_reachable(agent, True, now))
+        floor.change(lambda now: floor.floor.sign_in(agent, now))
+        self.wait(call)
+        view = next(view for view in floor.agents() if view.agent == agent)
+        floor.change(lambda now: floor.floor.accept(agent, view.fence, now))
+
+    def journaled(self, kind: str) -> list[Entry]:
+        """Facts of a kind, as far as they are on disk."""
+        return [e for e in self.engine.journal.read() if type(e.event).__name__ == kind]
 
     def recording_file(self, name: str, content: bytes) -> RecordingFinished:
         """A finished file in the recordings' folder, and its fact."""

@@ -1,0 +1,53 @@
+"""Probes: open to all, exact about which part, silent about the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.fakes import FakeWorker, Node
+
+
+async def reasons(node: Node) -> tuple[int, list[str]]:
+    async with node.client(None) as client:
+        answer = await client.get("/health/ready")
+        assert (await client.get("/health/live")).json() == {"status": "alive"}
+    shown = answer.json()
+    assert shown["status"] == ("ready" if answer.status_code == 200 else "not-ready")
+    return answer.status_code, shown["reasons"]
+
+
+async def test_ready(node: Node) -> None:
+    assert await reasons(node) == (200, [])
+
+
+async def test_each_part(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = node.engine
+    engine.workers.clients.clear()
+    assert await reasons(node) == (503, ["workers"])
+    engine.workers.clients["media-0"] = FakeWorker()  # type: ignore[assignment]
+    engine.arrivals.accepting = False
+    assert await reasons(node) == (503, ["stopping"])
+    engine.arrivals.accepting = True
+    engine.ready_since = 0.0
+    assert await reasons(node) == (503, ["starting"])
+    engine.ready_since = 1.0
+    monkeypatch.setattr(type(engine.journal), "full", True)
+    assert await reasons(node) == (503, ["journal"])
+    async with node.client("anna") as client:
+        answer = await client.post("/agents/anna/presence", json={"presence": "available"})
+        assert answer.status_code == 200  # presence goes on: calls are there to be ended
+
+
+async def test_the_database_is_away(node: Node) -> None:
+    assert node.engine.records_reader is not None
+    node.engine.records_reader.failing = "ConnectionRefusedError: postgres at 192.0.2.7"
+    status, names = await reasons(node)
+    assert (status, names) == (503, ["database"])
+
+
+async def test_a_full_journal_takes_no_comment(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    await node.past_call("c1")
+    monkeypatch.setattr(type(node.engine.journal), "full", True)
+    async with node.client("anna") as client:
+        answer = await client.post("/tickets/1/comments", json={"text": "x"})
+    assert answer.status_code == 503
