@@ -8,6 +8,7 @@ read from the process's own sockets.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 from array import array
@@ -111,6 +112,12 @@ class Baresip(Phone):
                 return await asyncio.open_connection("127.0.0.1", max(listening)[1])
             await asyncio.sleep(0.02)
         raise PhoneError(f"baresip did not start:\n{self.output()}")
+
+    async def hang_pipes_up(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+        await super().hang_pipes_up()
 
     async def _listen(self) -> None:
         """Netstrings of JSON (https://cr.yp.to/proto/netstrings.txt): events and answers."""

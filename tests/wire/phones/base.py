@@ -102,9 +102,9 @@ class Phone(ABC):
             except TimeoutError:
                 os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
-        self._close_pipes()
+        await self.hang_pipes_up()
 
-    def _close_pipes(self) -> None:
+    async def hang_pipes_up(self) -> None:
         process = self._process
         if process is not None and process.stdin is not None:
             process.stdin.close()

@@ -34,14 +34,14 @@ class Line(pj.Call):  # type: ignore[misc]
         super().__init__(phone.account, call_id)
         self.phone = phone
 
-    def onCallState(self, prm: Any) -> None:  # noqa: N802
+    def onCallState(self, prm: Any) -> None:
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
             tell("up")
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self.phone.over(self, info.lastStatusCode)
 
-    def onCallMediaState(self, prm: Any) -> None:  # noqa: N802
+    def onCallMediaState(self, prm: Any) -> None:
         info = self.getInfo()  # owns the vector below
         for number, media in enumerate(info.media):
             if media.type != pj.PJMEDIA_TYPE_AUDIO:
@@ -50,7 +50,7 @@ class Line(pj.Call):  # type: ignore[misc]
             if media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                 self.phone.join(self.getAudioMedia(number))
 
-    def onCallTransferStatus(self, prm: Any) -> None:  # noqa: N802
+    def onCallTransferStatus(self, prm: Any) -> None:
         tell("transfer", str(prm.statusCode))
 
 
@@ -59,10 +59,10 @@ class Account(pj.Account):  # type: ignore[misc]
         super().__init__()
         self.phone = phone
 
-    def onRegState(self, prm: Any) -> None:  # noqa: N802
+    def onRegState(self, prm: Any) -> None:
         tell("registered" if prm.code == 200 else "register-failed", str(prm.code))
 
-    def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
+    def onIncomingCall(self, prm: Any) -> None:
         self.phone.rung(Line(self.phone, prm.callId))
 
 
