@@ -41,7 +41,7 @@ def cause_of_status(status: int) -> Cause:
         return "busy"
     if status in (480, 487):
         return "no-answer"
-    if status in (401, 403, 407, 603, 606) or 300 <= status < 400:
+    if status in (401, 403, 407, 603) or 300 <= status < 400:
         return "refused"
     if status in (488, 606):
         return "failed"

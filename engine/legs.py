@@ -108,9 +108,9 @@ class Legs:
         self._turns.feed(io.call, on.LegUp(io.id))
 
     def confirmed(self, leg: str, body: bytes) -> None:
-        """The ACK; it carries the answer where we made the offer."""
+        """The ACK; it carries the answer where we made the offer (RFC 3264 4)."""
         io = self.by_id.get(leg)
-        if io is None or not body or io.local is None:
+        if io is None or io.local is None or (not body and io.agreed is not None):
             return
         try:
             self._agree(io, sdp.read_answer(body, io.local))
@@ -118,6 +118,9 @@ class Legs:
             log.info("leg %s: answer refused: %s", leg, error)
             self._phone.hang_up(leg, 488, "no common codec")
             self._gone(io, "failed", "no common codec")
+            return
+        if io.agreed is not None:
+            self._tell_hold(io, io.agreed.held)
 
     # --- going out ---------------------------------------------------------------------------
 
@@ -297,18 +300,18 @@ class Legs:
         if io is None or io.leaving or io.local is None:
             self._phone.reject_change(leg, 481)
             return
-        io.local = replace(io.local, version=io.local.version + 1)
+        local = replace(io.local, version=io.local.version + 1)
         if not body:
-            io.local_body = sdp.make_offer(io.local)
+            io.local, io.local_body = local, sdp.make_offer(local)
             self._phone.accept_change(leg, io.local_body)
             return
         try:
-            agreed = sdp.answer(body, io.local)
+            agreed = sdp.answer(body, local)
         except PeerError as error:
             log.info("leg %s: change refused: %s", leg, error)
             self._phone.reject_change(leg, 488)
             return
-        io.local_body = agreed.body
+        io.local, io.local_body = local, agreed.body
         self._phone.accept_change(leg, agreed.body)
         self._agree(io, agreed)
         self._tell_hold(io, agreed.held)

@@ -1,42 +1,18 @@
-"""The engine's edges, played: time, disk, SIP endpoint, media workers, prompts.
-
-``Desk`` joins the real shells (turns, legs, floor, flows, prompter, arrivals) on these fakes;
-nothing in it waits for anything but ``Desk.pass_time`` and ``FakeJournal.sync``.
-"""
+"""The engine's edges, played: time, disk, SIP endpoint, media workers, prompts, lookups."""
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-from config.settings import AgentSettings, Number, QueueSettings, Settings, Trunk
-from engine.arrivals import Arrivals
-from engine.callers import Callers
-from engine.engine import Engine
-from engine.events import Wiring
-from engine.floorside import FloorSide
-from engine.flows import Flows
-from engine.holds import Holds
 from engine.journal import Entry
-from engine.legs import Legs
-from engine.places import Addresses, Directions
-from engine.prompter import Prompter
-from engine.taping import Taping
-from engine.timers import Timers
-from engine.turns import Turns, register
 from ivr.actions import Lookup, LookupDone, LookupFailed, Prompt
-from ivr.loader import SHIPPED_DIR, FlowSet, load_flows
-from queues.statistics import Statistics
-from router import effects as do
-from router import inputs as on
-from router.call import Call
 from router.media import protocol as media
 from router.sip import effects as sip
-from router.sip import sdp
 from router.sip.message import Uri
 from router.sip.registrar import Contact
 from router.sip.target import Target, flow_of
@@ -217,7 +193,7 @@ class FakeWorkers:
     """One media worker: opens whatever it is asked to; with ``held`` answers wait for release."""
 
     def __init__(self) -> None:
-        self.worker: Any = "w0"  # what stands for the connection
+        self.worker: Any = SimpleNamespace(name="w0")  # what stands for the connection
         self.there = True
         self.held = False
         self.refuses = ""
@@ -302,8 +278,6 @@ class FakeLookups:
     closed: bool = False
 
     async def look_up(self, lookup: Lookup) -> LookupDone | LookupFailed:
-        import asyncio
-
         future: asyncio.Future[LookupDone | LookupFailed] = asyncio.Future()
         self.asked.append(lookup)
         self.answers.append(future)
@@ -311,137 +285,3 @@ class FakeLookups:
 
     async def close(self) -> None:
         self.closed = True
-
-
-FLOWS = load_flows(SHIPPED_DIR, queues=frozenset({"support"}))
-SETTINGS = Settings(
-    queues=(
-        QueueSettings(name="support", wrap_up_s=5.0, ring_timeout_s=12.0, wait_max_s=180.0),
-        QueueSettings(name="sales", callback_key="", overflow="voicemail", wait_max_s=60.0),
-    ),
-    numbers=(
-        Number(number="37167000000", flow="main"),
-        Number(number="+37167000001", queue="support"),
-        Number(number="600", queue="sales"),
-    ),
-    agents=(
-        AgentSettings(id="anna", name="Anna", extension="101", queues={"support": 1, "sales": 1}),
-        AgentSettings(id="boris", name="Boris", extension="102", queues={"support": 1}),
-    ),
-    trunks=(
-        Trunk(name="telia", addresses=("192.0.2.1",)),
-        Trunk(
-            name="out", username="desk", outbound="sip:198.51.100.7:5070;transport=tcp",
-            codecs=("PCMU",),
-        ),
-    ),
-)  # fmt: skip
-
-
-class Desk:
-    """The shells of an engine, joined as ``engine.engine`` joins them, on fakes."""
-
-    # What the API and the dialled codes ask: the engine's own code.
-    presence = Engine.presence
-    sign_in = Engine.sign_in
-    sign_out = Engine.sign_out
-    ready = Engine.ready
-    take_break = Engine.take_break
-
-    def __init__(
-        self,
-        settings: Settings = SETTINGS,
-        flows: FlowSet = FLOWS,
-        kept: Sequence[Entry] = (),
-        recordings_dir: Path = Path("/nowhere"),
-    ) -> None:
-        self.clock = HandClock(kept[-1].at + 1.0 if kept else START)
-        self.loop = FakeLoop(self.clock)
-        self.timers = Timers(cast(Any, self.clock), cast(Any, self.loop))
-        self.journal = FakeJournal(kept)
-        self.turns = Turns(cast(Any, self.clock), cast(Any, self.journal))
-        self.phone = FakePhone()
-        self.workers = FakeWorkers()
-        addresses = Addresses(settings, [("udp", "127.0.0.1", 5060)])
-        self.directions = Directions(settings, cast(Any, self.phone), {"out": "secret"}, addresses)
-        self.legs = Legs(
-            self.turns, cast(Any, self.phone), cast(Any, self.workers), self.directions, 15.0
-        )
-        self.floor = FloorSide(self.turns, self.timers, settings, self.directions.phones_of)
-        self.callers = Callers()
-        self.lookups = FakeLookups()
-        self.flows = Flows(
-            self.turns, self.timers, flows, cast(Any, self.lookups), self.directions.resolve,
-            self.callers.earlier,
-        )  # fmt: skip
-        self.floor.takes_back = self.flows.takes_back
-        self.prompts = FakePrompts()
-        self.prompter = Prompter(
-            self.turns, self.legs, cast(Any, self.workers), self.floor, cast(Any, self.prompts)
-        )
-        self.taping = Taping(self.turns, self.legs, cast(Any, self.workers))
-        self.arrivals = Arrivals(cast(Engine, self), settings, str(recordings_dir))
-        self.wiring = Wiring(cast(Engine, self))
-        self.statistics = Statistics()
-        self.holds = Holds(cast(Any, self.journal))
-        register(self.turns.inner, {do.SetTimer: self._set_timer, do.ClearTimer: self._clear_timer})
-        self.turns.on_finished = self._finished
-
-    def _set_timer(self, call: Call, effect: do.SetTimer) -> None:
-        name = effect.name
-        self.timers.set(
-            (call.id, name), effect.at, lambda: self.turns.feed(call.id, on.TimerFired(name))
-        )
-
-    def _clear_timer(self, call: Call, effect: do.ClearTimer) -> None:
-        self.timers.clear((call.id, effect.name))
-
-    def _finished(self, call: Call) -> None:
-        self.flows.forget(call.id)
-        self.turns.calls.pop(call.id, None)
-        self.turns.forget_later(call.id, self.workers.leave)
-
-    # --- what a test does --------------------------------------------------------------------
-
-    def pass_time(self, seconds: float) -> None:
-        self.loop.pass_time(seconds)
-
-    def invite(
-        self, leg: str = "in1", dialled: str = "+37167000001", agent: str = "", body: bytes = b""
-    ) -> None:
-        """An INVITE of the trunk's, or of an agent's phone."""
-        self.phone.event(
-            sip.Invited(
-                leg, "" if agent else "telia", agent, agent or CALLER, "", dialled,
-                body or description(), f"sip-{leg}", "192.0.2.1",
-            )
-        )  # fmt: skip
-
-    def call(self, leg: str = "in1", dialled: str = "+37167000001", body: bytes = b"") -> Call:
-        """The same, and the call that it became."""
-        before = set(self.turns.calls)
-        self.invite(leg, dialled, body=body)
-        (new,) = set(self.turns.calls) - before
-        return self.turns.calls[new]
-
-    def agent_ready(self, agent: str = "anna") -> str:
-        """The phone registers, the person signs in; returns the phone's address."""
-        extension = {"anna": "101", "boris": "102"}[agent]
-        uri = self.phone.register_phone(extension)
-        self.sign_in(agent)
-        return uri
-
-    def invited_legs(self) -> list[str]:
-        return [said[1] for said in self.phone.said if said[0] == "invite"]
-
-
-def description(
-    host: str = "203.0.113.9", port: int = 30_000, codec: str = "PCMA", direction: str = "sendrecv"
-) -> bytes:
-    """A phone's session description; a codec that we do not have where ``codec`` is another."""
-    number = sdp.CODECS.get(codec, 9)
-    return (
-        f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {codec}/8000\r\n"
-        f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
-    ).encode()

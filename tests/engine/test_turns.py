@@ -13,7 +13,8 @@ from router import effects as do
 from router import events as facts
 from router import inputs as on
 from router.call import Call
-from tests.fakes import Desk, FakeJournal, HandClock
+from tests.engine.desk import Desk
+from tests.fakes import FakeJournal, HandClock
 
 NOWHERE = on.Destination("nowhere")
 
