@@ -23,12 +23,14 @@ FILE = "secrets.json"
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """``phones``: SIP password by extension; ``trunks``: by trunk name."""
+    """``phones``: SIP password by extension; ``trunks``: by trunk name; ``state``: the state
+    store's, "" for none."""
 
     nonce_secret: bytes = field(repr=False)
     admin_token: str = field(repr=False)
     phones: dict[str, str] = field(repr=False)
     trunks: dict[str, str] = field(repr=False)
+    state: str = field(default="", repr=False)
 
     def ha1s(self, settings: Settings) -> dict[str, dict[str, str]]:
         """H(user:realm:password) by digest user, then by algorithm (RFC 7616 3.4.2)."""
@@ -71,21 +73,27 @@ def load_secrets(settings: Settings) -> Secrets:
             named = kept.setdefault("trunks", {}).setdefault(trunk.name, _password())
         if named is not None:
             trunks[trunk.name] = named
+    store = settings.store
+    state = _named(store.state_password_env, store.state_password_file, "store", "state_password")
     if json.dumps(kept, sort_keys=True) != before:
         _write(path, kept)
-    return Secrets(bytes.fromhex(own["nonce_secret"]), own["admin_token"], phones, trunks)
+    return Secrets(
+        bytes.fromhex(own["nonce_secret"]), own["admin_token"], phones, trunks, state or ""
+    )
 
 
 def _password() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(20))
 
 
-def _named(variable: str | None, file: Path | None, where: str) -> str | None:
+def _named(
+    variable: str | None, file: Path | None, where: str, key: str = "password"
+) -> str | None:
     if variable is not None:
         value = os.environ.get(variable, "")
         if not value:
             raise ConfigError(
-                "environment", 0, f"{where}.password_env", f"set {variable}, it is empty"
+                "environment", 0, f"{where}.{key}_env", f"set {variable}, it is empty"
             )
         return value
     if file is None:
@@ -94,10 +102,10 @@ def _named(variable: str | None, file: Path | None, where: str) -> str | None:
         value = file.read_text().strip()
     except OSError as error:
         raise ConfigError(
-            str(file), 0, f"{where}.password_file", f"cannot be read ({error.strerror})"
+            str(file), 0, f"{where}.{key}_file", f"cannot be read ({error.strerror})"
         ) from error
     if not value:
-        raise ConfigError(str(file), 0, f"{where}.password_file", "is empty; one line is needed")
+        raise ConfigError(str(file), 0, f"{where}.{key}_file", "is empty; one line is needed")
     return value
 
 

@@ -230,7 +230,14 @@ class Store(Section):
     database: str = Field(
         "sqlite", description="'sqlite' (a file in data_dir) or postgresql://user@host/name"
     )
-    state: str = Field("memory", description="'memory' or redis://host:6379/0")
+    state: str = Field(
+        "memory",
+        pattern=r"^(memory|rediss?://([^:@/?#\s]+@)?[^@/?#\s]+(/[0-9]*)?)$",
+        description="presence and registrations: 'memory', or redis://host:6379/0 (rediss:// for "
+        "TLS) from where another machine takes them over; the password never stands here",
+    )
+    state_password_env: str | None = Field(None, description="variable with the Redis password")
+    state_password_file: Path | None = None
 
 
 class JournalSettings(Section):

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import secrets
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,10 @@ from engine.phone import Phone
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
 from engine.rebuild import Rebuild
+from engine.registrations import Listeners, Registrations
+from engine.state import PACE as STATE_PACE
+from engine.state import READER as STATE
+from engine.state import MemoryState, Snapshot, StateStore
 from engine.taping import Taping
 from engine.timers import Timers
 from engine.turns import Turns, register
@@ -76,6 +81,7 @@ class Parts:
     workers: dict[str, Path]
     version: str
     musics: dict[str, str] = field(default_factory=dict)  # by queue, where it has its own
+    state: StateStore = field(default_factory=MemoryState)
 
 
 class Engine:
@@ -107,6 +113,13 @@ class Engine:
         self._make_sip(parts)
         self.workers = Workers(parts.journal, clock, timers, self._reported, str(MUSIC))
         self.directions = Directions(settings, self.phone, parts.secrets.trunks, self.addresses)
+        self.registrations = Registrations(
+            parts.journal,
+            clock,
+            self.phone,
+            self.directions.agent_of,
+            Listeners(tuple(transport for transport, _, _ in self.addresses.listeners)),
+        )
         self.legs = Legs(
             self.turns, self.phone, self.workers, self.directions, settings.media.timeout_s
         )
@@ -156,32 +169,50 @@ class Engine:
 
     async def start(self) -> None:
         """Close what a dead engine left, connect the workers, then listen."""
+        elsewhere = await self._state_elsewhere()
+        # Before the first fact: what settling adds is read like the facts of any other time.
+        self.journal.live(self._live)
+        await self._start_stores()
         self.journal.append(
             "", EngineStarted(self.journal.generation, self.version), self.clock.now()
         )
-        open_files = recovery.settle(self)
+        open_files = recovery.settle(
+            self, self.registrations.note, self.workers.note, elsewhere=elsewhere
+        )
+        for agent in self.registrations.restore():
+            self.floor.set_reachable(agent)
         await self.journal.flush()
         await self.workers.connect(self._parts.workers)
+        await self.journal.flush()  # reports that waited for us: files that are closed after all
         recovery.close_files(self, open_files)
         await self._parts.finisher.start()
-        await self._start_readers()
+        self._start_recordings()
         self.liveness.start()
         await self.transport.start(
             self.phone.received, self.phone.stream_closed, self.phone.send_failed
         )
         self.ready_since = self.clock.now()
 
-    async def _start_readers(self) -> None:
-        reader = self._parts.reader
-        self.journal.live(self._live)
+    async def _state_elsewhere(self) -> Snapshot:
+        """What another machine kept, for an engine without a journal of its own."""
+        if self.journal.last_seq:
+            return Snapshot()
         try:
-            position = await reader.position()
-        except Exception:
-            log.exception("the database is away; records follow when it is back")
-            position = 0
+            return await self._parts.state.load()
+        except Exception as error:
+            log.error("the state store is away, starting without it: %s", type(error).__name__)
+            return Snapshot()
+
+    async def _start_stores(self) -> None:
+        reader, state = self._parts.reader, self._parts.state
         self.records_reader = self.journal.subscribe(
-            "records", position, reader.apply, RECORDS_PACE
+            "records", await _position("database", reader.position), reader.apply, RECORDS_PACE
         )
+        self.journal.subscribe(
+            STATE, await _position("state store", state.position), state.apply, STATE_PACE
+        )
+
+    def _start_recordings(self) -> None:
         files = RecordingsReader(
             self.journal,
             self.clock,
@@ -212,10 +243,11 @@ class Engine:
         await self.prompter.close()
         await self.transport.close()
         await self.workers.close()
-        await self.journal.close()
-        await self._parts.finisher.close()
         self.liveness.close()
-        self.timers.close()
+        self.timers.close()  # no deadline finds the journal closed
+        await self.journal.close()
+        await self._parts.state.close()
+        await self._parts.finisher.close()
         await self.database.dispose()
 
     async def _until_taped(self) -> None:
@@ -310,3 +342,12 @@ class Engine:
         self.directions.reload(settings)
         self.arrivals.reload(settings)
         self.floor.reload(settings)
+
+
+async def _position(store: str, ask: Callable[[], Awaitable[int]]) -> int:
+    """Where a store stands. One that is away says so itself, with its first delivery."""
+    try:
+        return await ask()
+    except Exception as error:
+        log.error("the %s is away and catches up when it is back: %s", store, type(error).__name__)
+        return 0

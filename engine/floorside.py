@@ -143,6 +143,10 @@ class FloorSide:
 
         self.change(settle)
 
+    def set_reachable(self, agent: str) -> None:
+        """The agent has a phone again."""
+        self.change(lambda now: self.floor.set_reachable(agent, True, now))
+
     def position(self, call: str) -> int:
         return self.floor.position(call)
 

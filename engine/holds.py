@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from engine.journal import Entry, Journal
 from queues.events import AgentPresence
-from router.events import CallArrived, CallEnded, RecordingClosed, RecordingStarted
+from router.events import (
+    CallArrived,
+    CallEnded,
+    PhoneGone,
+    PhoneRegistered,
+    RecordingClosed,
+    RecordingStarted,
+)
 
 STEP = 500  # entries between two moves of the hold
 
 
 class Holds:
-    """Follows live calls' first facts, agents' last presence, open recordings; moves the hold."""
+    """Follows live calls' first facts, agents' last presence, phones' last registration, open
+    recordings; moves the hold."""
 
     NAME = "engine"
 
@@ -18,6 +26,7 @@ class Holds:
         self._journal = journal
         self._calls: dict[str, int] = {}
         self._agents: dict[str, int] = {}
+        self._phones: dict[tuple[str, str], int] = {}
         self._files: dict[str, int] = {}
         self._held = -STEP
 
@@ -37,12 +46,20 @@ class Holds:
                 self._agents.pop(event.agent, None)
             else:
                 self._agents[event.agent] = entry.seq
+        elif isinstance(event, PhoneRegistered):
+            self._phones[event.user, event.uri] = entry.seq
+        elif isinstance(event, PhoneGone):
+            self._phones.pop((event.user, event.uri), None)
         if entry.seq - self._held >= STEP:
             self.move(entry.seq)
 
     def move(self, seq: int) -> None:
         """Everything before the oldest fact that matters may leave."""
         self._held = seq
-        matter = (*self._calls.values(), *self._agents.values(), *self._files.values())
-        oldest = min(matter, default=seq + 1)
+        held = (self._calls, self._agents, self._phones, self._files)
+        oldest = min((least for of in held for least in of.values()), default=seq + 1)
         self._journal.hold(self.NAME, min(oldest - 1, seq))
+
+    def is_open(self, file: str) -> bool:
+        """A recording's file whose end is not in the log."""
+        return file in self._files

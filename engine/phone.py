@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from config.errors import MisuseError
@@ -16,6 +16,9 @@ from router.sip.target import Credentials, Target
 from router.sip.transport import SipTransport
 
 log = logging.getLogger(__name__)
+
+# Users whose bindings were touched, why, and what tells the phone: when that may be seen.
+Touched = Callable[[Iterable[str], str, Callable[[], None]], None]
 
 
 class Phone:
@@ -30,30 +33,39 @@ class Phone:
         self._timers = timers
         self._due: float | None = None
         self.on: dict[type, Callable[[Any], None]] = {}
+        self.on_touched: Touched = lambda users, cause, then: then()
 
     # --- from the network ----------------------------------------------------------------------
 
     def received(self, data: bytes, flow: sip.Flow) -> None:
-        self._take(self._endpoint.receive(data, flow, self._clock.now()))
+        self._take(self._endpoint.receive(data, flow, self._clock.now()), "unregistered")
 
     def stream_closed(self, connection: int) -> None:
-        self._take(self._endpoint.stream_closed(connection, self._clock.now()))
+        self._take(self._endpoint.stream_closed(connection, self._clock.now()), "stream closed")
 
     def send_failed(self, flow: sip.Flow) -> None:
         self._take(self._endpoint.send_failed(flow, self._clock.now()))
 
     def _tick(self) -> None:
         self._due = None
-        self._take(self._endpoint.tick(self._clock.now()))
+        self._take(self._endpoint.tick(self._clock.now()), "expired")
 
-    def _take(self, output: list[sip.Effect | sip.Event]) -> None:
-        """Bytes first, so that a slow taker of an event delays no response."""
+    def _take(self, output: list[sip.Effect | sip.Event], cause: str = "") -> None:
+        """Bytes first, so that a slow taker of an event delays no response. Only the answer to
+        a REGISTER that changes something waits, until that is written down."""
+        answers = cause == "unregistered"
+        sends: list[sip.Effect] = []
         events = []
         for item in output:
             if isinstance(item, sip.Send | sip.CloseStream):
-                self._transport.send(item)
+                sends.append(item)
             else:
                 events.append(item)
+        touched = self._endpoint.registrar.take_touched()
+        if not (touched and answers):
+            self._send(sends)
+        if touched:
+            self.on_touched(touched, cause, lambda: self._send(sends) if answers else None)
         due = self._endpoint.next_deadline
         if due is not None and (self._due is None or due < self._due):
             self._due = due
@@ -62,6 +74,10 @@ class Phone:
             taker = self.on.get(type(event))
             if taker is not None:
                 taker(event)
+
+    def _send(self, sends: list[sip.Effect]) -> None:
+        for effect in sends:
+            self._transport.send(effect)
 
     # --- from the calls ------------------------------------------------------------------------
 
@@ -119,6 +135,12 @@ class Phone:
 
     def contacts(self, user: str) -> list[Contact]:
         return self._endpoint.contacts(user)
+
+    def restore(self, contacts: Iterable[Contact]) -> list[Contact]:
+        """Contacts of an earlier engine; those that can still be reached, as they are now."""
+        kept = self._endpoint.registrar.restore(contacts)
+        self._take([])
+        return kept
 
     def target_of(self, uri: str) -> Target:
         return self._endpoint.target_of(uri)

@@ -22,14 +22,14 @@ class Addresses:
         self._sip_advertise = settings.sip.advertise
         self._media_host = settings.media.host
         self._media_advertise = settings.media.advertise
-        self._listeners = listeners
+        self.listeners = listeners
         self._routes: dict[str, str] = {}
 
     def sip_contact(self, flow: Flow) -> tuple[str, int]:
         """(host, port) of the listener that a flow's peer reaches us at."""
-        transport, host, port = self._listeners[flow.listener]
+        transport, host, port = self.listeners[flow.listener]
         if transport != flow.transport:
-            for other, other_host, other_port in self._listeners:
+            for other, other_host, other_port in self.listeners:
                 if other == flow.transport:
                     host, port = other_host, other_port
                     break

@@ -8,6 +8,7 @@ its ticket. Agents keep their presence: the floor's facts are applied, never dec
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from router.outcome import Milestones, outcome_of
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from engine.state import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +70,13 @@ def fold(open_calls: dict[str, Open], entry: Entry) -> None:
             del open_calls[entry.call]
 
 
-def settle(engine: Engine) -> dict[str, Entry]:
+def settle(
+    engine: Engine, *folds: Callable[[Entry], None], elsewhere: Snapshot | None = None
+) -> dict[str, Entry]:
     """Fold the log, close what is open, put the agents back where they were.
 
+    ``folds`` are others who want to see the log pass. ``elsewhere``: without a log of our own,
+    the state that another machine kept; from here on it stands in our log.
     Returns the recordings that no worker reported closed: file to the fact of its start.
     """
     open_calls: dict[str, Open] = {}
@@ -78,6 +84,8 @@ def settle(engine: Engine) -> dict[str, Entry]:
     floor = engine.floor.floor
     for entry in engine.journal.read(engine.journal.recovered.held):
         engine.holds.note(entry)
+        for other in folds:
+            other(entry)
         fold(open_calls, entry)
         fold_files(open_files, entry)
         engine.statistics.apply(entry)
@@ -88,6 +96,12 @@ def settle(engine: Engine) -> dict[str, Entry]:
             engine.callers.arrived(entry.call, event.caller)
         elif isinstance(event, facts.CallEnded):
             engine.callers.ended(entry.call, event.outcome)
+    for at, event in elsewhere.in_order() if elsewhere else ():
+        entry = engine.journal.append("", event, engine.clock.now())
+        for other in folds:
+            other(entry)
+        if isinstance(event, FLOOR_FACTS):
+            floor.apply("", event, min(at, entry.at))
     for call_id, call in open_calls.items():
         _close(engine, call_id, call)
     engine.floor.after_recovery()
@@ -107,6 +121,8 @@ def close_files(engine: Engine, open_files: dict[str, Entry]) -> None:
         event = entry.event
         if not isinstance(event, facts.RecordingStarted):
             continue
+        if not engine.holds.is_open(path):
+            continue  # the report of its end had waited for us
         if event.recording in engine.workers.recording:
             continue  # its worker goes on until it is told to stop; its report follows
         now = engine.clock.now()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.clock import Clock
-from engine.journal import Journal
+from engine.journal import Entry, Journal
 from engine.tasks import Tasks
 from engine.timers import Timers
 from router.events import WorkerReport
@@ -42,6 +42,7 @@ class Workers:
         self._load: dict[str, int] = {}
         self._lives: dict[str, str] = {}
         self._seen: dict[str, int] = {}
+        self._taken_over: dict[str, int] = {}  # by life: reports that an earlier engine took
         self._unacknowledged: dict[str, int] = {}
         self._journal = journal
         self._clock = clock
@@ -54,6 +55,11 @@ class Workers:
         self.recording: set[str] = set()  # what workers were found recording at a connection
         self.is_ours: Callable[[str], bool] = lambda session: False
         self.on_back: Callable[[str, WorkerClient, set[str]], None] = lambda *what: None
+
+    def note(self, entry: Entry) -> None:
+        """Fold the log of an earlier engine: which reports it took over."""
+        if isinstance(entry.event, WorkerReport):
+            self._taken_over[entry.event.worker] = entry.event.number
 
     async def connect(self, paths: dict[str, Path]) -> None:
         self._paths = paths

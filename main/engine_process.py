@@ -26,6 +26,7 @@ from engine.engine import Engine, Parts
 from engine.handover import EXIT_CONFIG, Handover
 from engine.journal import Journal
 from engine.registry import product_registry
+from engine.state import open_state
 from engine.tasks import Tasks
 from engine.timers import Timers
 from ivr.actions import Audio
@@ -41,7 +42,7 @@ from tickets.reader import RecordsReader
 
 log = logging.getLogger("engine")
 
-READERS = ("records", "recordings")
+READERS = ("records", "recordings", "state")
 
 
 async def run(config: Path | None, handover: Handover) -> None:
@@ -61,11 +62,12 @@ async def run(config: Path | None, handover: Handover) -> None:
     flows = flows_of(settings)
     await prompts.prepare(flows, (settings.language,))
     clock = Clock(journal.last_at)
+    secrets = load_secrets(settings)
     timers = Timers(clock, loop)
     engine = Engine(
         Parts(
             settings=settings,
-            secrets=load_secrets(settings),
+            secrets=secrets,
             journal=journal,
             database=database,
             flows=flows,
@@ -80,6 +82,9 @@ async def run(config: Path | None, handover: Handover) -> None:
             workers={worker.name: Path(worker.socket) for worker in handover.workers},
             version=version(),
             musics=await musics_of(settings, prompts),
+            state=open_state(
+                settings.store.state, settings.sip.domain, secrets.state, journal.recovered.held
+            ),
         ),
         timers,
         clock,

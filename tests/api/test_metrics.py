@@ -95,6 +95,7 @@ async def test_the_parts(node: Node) -> None:
     assert values(found["offhook_journal_reader_lag_entries"], "reader").keys() == {
         "records",
         "recordings",
+        "state",
     }
     assert found["offhook_build_info"].samples[0].labels == {"version": "1.2.3"}
     for name in (
