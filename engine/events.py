@@ -31,7 +31,7 @@ class Wiring:
             sip.ChangeAsked: lambda event: legs.change_asked(event.leg, event.body),
             sip.ChangeAnswered: lambda event: legs.change_answered(event.leg, event.body),
             sip.TransferAsked: self._transfer,
-            sip.KeyPressed: lambda event: self._key(event.leg, event.key),
+            sip.KeyPressed: lambda event: self._key(event.leg, event.key, signalled=True),
             sip.Ended: self._ended,
             sip.RegistrationChanged: self._registered,
         }
@@ -43,10 +43,10 @@ class Wiring:
     def _ended(self, event: sip.Ended) -> None:
         self._engine.legs.refused(event.leg, cause_of_end(event.cause), event.cause)
 
-    def _key(self, leg: str, key: str) -> None:
+    def _key(self, leg: str, key: str, *, signalled: bool = False) -> None:
         io = self._engine.legs.by_id.get(leg)
         if io is not None:
-            self._engine.turns.feed(io.call, on.KeyPressed(leg, key))
+            self._engine.turns.feed(io.call, on.KeyPressed(leg, key, signalled))
 
     def _transfer(self, event: sip.TransferAsked) -> None:
         engine = self._engine

@@ -48,6 +48,7 @@ class Legs:
         self._timeout_s = timeout_s
         self._tasks = Tasks("legs")
         self._session_ids = 0
+        self._keys_sent = 0
         register(
             turns.outer,
             {
@@ -55,6 +56,7 @@ class Legs:
                 do.Dial: self._dial,
                 do.Drop: self._drop,
                 do.Join: self._join,
+                do.SendKey: self._send_key,
                 do.Probe: self._probe,
                 do.TransferFate: self._transfer_fate,
             },
@@ -326,6 +328,14 @@ class Legs:
         io = self.by_id.get(leg)
         if io is not None and body:
             self._take_answer(io, body)
+
+    def _send_key(self, call: Call, effect: do.SendKey) -> None:
+        io = self.by_id.get(effect.leg)
+        if io is not None:
+            self._keys_sent += 1
+            self._workers.send(
+                io.worker, media.SendDigits(io.id, f"{io.id}.k{self._keys_sent}", effect.key)
+            )
 
     def _probe(self, call: Call, effect: do.Probe) -> None:
         io = self.by_id.get(effect.leg)

@@ -62,6 +62,7 @@ _BY_PHASE: dict[Phase, dict[type, Handler]] = {
         on.LegGone: talk.talking_gone,
         on.LegUp: talk.target_up,
         on.LegRinging: talk.target_rings,
+        on.KeyPressed: talk.talking_key,
         on.LegHeld: talk.held,
         on.LegResumed: talk.resumed,
         on.MediaLost: talk.talking_silent,

@@ -79,6 +79,14 @@ def _agent_lost(call: Call, agent: str, cause: str, now: float) -> list[do.Effec
     return [*out, do.EnterQueue(call.queue, head=True)]
 
 
+def talking_key(call: Call, happened: on.KeyPressed, now: float) -> list[do.Effect]:
+    """A key of one side is for the other (a menu that was dialled out to); it is no fact."""
+    if not happened.signalled or happened.leg not in (call.caller_leg, call.other_leg):
+        return []
+    other = call.other_leg if happened.leg == call.caller_leg else call.caller_leg
+    return [do.SendKey(other, happened.key)] if is_up(call, other) else []
+
+
 # --- hold --------------------------------------------------------------------------------------
 
 

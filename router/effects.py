@@ -181,6 +181,14 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class SendKey:
+    """Send a key to a leg's far end as RFC 4733 events."""
+
+    leg: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Ask a silent leg whether it is still there (a refresh of its session)."""
 
@@ -218,6 +226,7 @@ Outer = (
     | Join
     | Record
     | StopRecording
+    | SendKey
     | Probe
     | TransferFate
 )

@@ -76,8 +76,11 @@ class LegResumed:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
+    """``signalled``: it came by SIP INFO; a key in RTP passes a bridge by itself."""
+
     leg: str
     key: str
+    signalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,14 @@ def test_hold_plays_music_to_the_other_side_only() -> None:
     assert story.of(do.Join)[-1] == do.Join("in", leg)
 
 
+def test_a_key_by_signalling_reaches_the_other_side_as_sound() -> None:
+    story = Story().wait()
+    leg = story.talk()
+    assert story.feed(on.KeyPressed("in", "5", signalled=True)) == [do.SendKey(leg, "5")]
+    assert story.feed(on.KeyPressed("in", "5")) == []
+    assert story.facts(facts.DigitPressed) == []
+
+
 def test_transfer_to_a_queue_is_at_once() -> None:
     story = Story().wait()
     leg = story.talk()

@@ -193,6 +193,7 @@ class World:
                 do.Join: self._join,
                 do.Record: lambda call, effect: None,
                 do.StopRecording: lambda call, effect: None,
+                do.SendKey: lambda call, effect: None,
                 do.Probe: lambda call, effect: None,
                 do.TransferFate: lambda call, effect: None,
             },
