@@ -21,7 +21,7 @@ POSITION_STEP = 200  # entries between two writings while calls are open
 
 @dataclass(slots=True)
 class Takes:
-    """The recordings of one call: segment files by recording, and which still run."""
+    """The recordings of one call: segment files by recording, and the files still written to."""
 
     first: int  # seq of the first fact about them
     running: set[str] = field(default_factory=set)
@@ -67,8 +67,10 @@ class RecordingsReader:
         if ready:
             async with asyncio.TaskGroup() as group:
                 for call in dict.fromkeys(ready):
-                    group.create_task(self._finish(call, self._open.pop(call)))
+                    group.create_task(self._finish(call, self._open[call]))
             await self._journal.flush()
+            for call in dict.fromkeys(ready):  # not before: what fails is delivered again
+                del self._open[call]
         self._keep_position(entries[-1].seq)
 
     def _take(self, entry: Entry) -> bool:
@@ -76,11 +78,13 @@ class RecordingsReader:
         event = entry.event
         if isinstance(event, RecordingStarted):
             takes = self._open.setdefault(entry.call, Takes(entry.seq))
-            takes.running.add(event.recording)
+            takes.running.add(event.path)
             takes.paths.setdefault(event.recording, [])
         elif isinstance(event, RecordingClosed):
-            takes = self._open.setdefault(entry.call, Takes(entry.seq))
-            takes.running.discard(event.recording)
+            if entry.call not in self._open:
+                return False  # a worker's report that came twice: that recording is finished
+            takes = self._open[entry.call]
+            takes.running.discard(event.path)
             paths = takes.paths.setdefault(event.recording, [])
             if event.path not in paths:
                 paths.append(event.path)

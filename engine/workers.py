@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,21 +81,40 @@ class Workers:
         self._tasks.start(self._again(name))
 
     async def _connect(self, name: str) -> None:
+        early: list[tuple[int, media.Report]] = []  # come with the welcome, before its reader
+        known = False
+
+        def reported(worker: str, number: int, report: media.Report) -> None:
+            if known:
+                self._reported(worker, number, report)
+            else:
+                early.append((number, report))
+
         client = await WorkerClient.connect(
             str(self._paths[name]),
             self._journal.generation,
             "engine",
-            on_report=self._reported,
+            on_report=reported,
             on_figures=self._figured,
             on_lost=self._lost,
         )
         self.clients[name] = client
         self._load.setdefault(name, 0)
-        life = f"{name}/{client.welcome.pid if client.welcome else 0}"
-        if self._lives.get(name) != life:  # another process counts its reports from 1 again
-            self._lives[name] = life
-            self._seen[name] = 0
+        self._recognise(name, client)
+        known = True
+        for number, report in early:
+            self._reported(name, number, report)
         await self._compare(name, client)
+
+    def _recognise(self, name: str, client: WorkerClient) -> None:
+        """Another process counts its reports from 1 again; the same one goes on, also for a new
+        engine, which finds in the log what its forerunner took."""
+        life = life_of(name, client.welcome.pid if client.welcome else 0)
+        if self._lives.get(name) != life:
+            self._lives[name] = life
+            self._seen[name] = self._taken_over.pop(life, 0)
+            if self._seen[name]:
+                client.acknowledge(self._seen[name])
 
     async def _compare(self, name: str, client: WorkerClient) -> None:
         """Sessions that no leg of ours has are closed; what the worker lacks is made again."""
@@ -202,3 +222,13 @@ class Workers:
     @property
     def names(self) -> Sequence[str]:
         return list(self._paths)
+
+
+def life_of(name: str, pid: int) -> str:
+    """What tells a worker's process from any other, also after a restart of a container, where
+    pids come again: name, pid and when the kernel started it (proc(5), field 22)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return f"{name}/{pid}/{secrets.token_hex(8)}"
+    return f"{name}/{pid}/{stat.rpartition(')')[2].split()[19]}"

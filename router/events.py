@@ -169,7 +169,7 @@ class EngineStarted:
 class WorkerReport:
     """A worker's numbered report was taken over up to here (call is "").
 
-    ``worker`` is name and pid: another process of the same name counts from 1 again.
+    ``worker`` is name, pid and start time: another process of the same name counts from 1 again.
     """
 
     worker: str
