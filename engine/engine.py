@@ -334,9 +334,16 @@ class Engine:
         """A fact that a person adds (disposition, comment): the readers bring it to the records."""
         self.turns.fact(call, event)
 
-    def reload(self, settings: Settings, flows: FlowSet, musics: dict[str, str]) -> None:
-        """New settings and flows for what comes; calls in progress keep theirs."""
+    def reload(
+        self, settings: Settings, secrets: Secrets, flows: FlowSet, musics: dict[str, str]
+    ) -> None:
+        """New settings and flows for what comes; calls in progress keep theirs.
+
+        Listeners, workers, stores and the domain are those of the start.
+        """
         self.settings = settings
+        self.phone.use_directory(SettingsDirectory(settings, secrets.ha1s(settings)))
+        self.directions.trunk_passwords = secrets.trunks
         self.musics = musics
         self.flows.flows = flows
         self.directions.reload(settings)

@@ -10,6 +10,7 @@ from config.errors import MisuseError
 from engine.clock import Clock
 from engine.timers import Timers
 from router.sip import effects as sip
+from router.sip.directory import Directory
 from router.sip.endpoint import Endpoint
 from router.sip.registrar import Contact
 from router.sip.target import Credentials, Target
@@ -144,6 +145,9 @@ class Phone:
 
     def target_of(self, uri: str) -> Target:
         return self._endpoint.target_of(uri)
+
+    def use_directory(self, directory: Directory) -> None:
+        self._endpoint.use_directory(directory)
 
     def figures(self) -> dict[str, int]:
         return dict(self._endpoint.figures())

@@ -70,7 +70,7 @@ class Directions:
         addresses: Addresses,
     ) -> None:
         self._phone = phone
-        self._passwords = trunk_passwords
+        self.trunk_passwords = trunk_passwords
         self._addresses = addresses
         self.reload(settings)
 
@@ -145,7 +145,7 @@ class Directions:
             host = rest.rpartition("@")[2]
             credentials = None
             if trunk.username:
-                credentials = Credentials(trunk.username, self._passwords.get(name, ""))
+                credentials = Credentials(trunk.username, self.trunk_passwords.get(name, ""))
             return Target(f"{scheme}:{number}@{host}", base.flow, base.route), credentials, ""
         extension = self._extension.get(leg_agent, "")
         for contact in self._phone.contacts(extension):

@@ -125,13 +125,14 @@ async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> N
     """SIGHUP: new settings and flows for calls to come; a wrong file changes nothing."""
     try:
         settings = load_settings(config)
+        secrets = load_secrets(settings)
         flows = flows_of(settings)
         await prompts.prepare(flows, (settings.language,))
         musics = await musics_of(settings, prompts)
     except PeerError as error:
         log.error("not reloaded: %s", error)
         return
-    engine.reload(settings, flows, musics)
+    engine.reload(settings, secrets, flows, musics)
     log.info("configuration reloaded")
 
 

@@ -276,6 +276,10 @@ class Endpoint:
         """The leg whose dialog a Replaces value names (RFC 3891 3), or None."""
         return indialog.leg_of_replaces(self._core, replaces)
 
+    def use_directory(self, directory: Directory) -> None:
+        """Other trunks and users from now on (a reload); what is up or registered stays."""
+        self._core.directory = directory
+
     def figures(self) -> Mapping[str, int]:
         """Gauges: dialogs, transactions, registrations."""
         core = self._core
