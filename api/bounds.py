@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import BodyTooLargeError, of_peer_error
+from api.errors import BodyTooLargeError, BodyTooSlowError, of_peer_error
 
 BODY_BYTES_MAX = 65_536
+BODY_S_MAX = 15.0
 
 
 class Bounds:
-    """Refuses a longer body with 413, by its declared length or as soon as it grows too long."""
+    """Refuses a longer body with 413, by its declared length or as soon as it grows too long,
+    and one that is not there within ``body_s_max`` seconds with 408."""
 
-    def __init__(self, app: ASGIApp, body_bytes_max: int = BODY_BYTES_MAX) -> None:
+    def __init__(
+        self, app: ASGIApp, body_bytes_max: int = BODY_BYTES_MAX, body_s_max: float = BODY_S_MAX
+    ) -> None:
         self._app = app
         self._max = body_bytes_max
+        self._s_max = body_s_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -30,9 +37,14 @@ class Bounds:
             await send(message)
 
         try:
-            body = await self._body(scope, receive)
+            async with asyncio.timeout(self._s_max):
+                body = await self._body(scope, receive)
         except BodyTooLargeError as error:
             await of_peer_error(error)(scope, receive, sending)
+            return
+        except TimeoutError:
+            late = BodyTooSlowError(f"the body was not there within {self._s_max:g} s")
+            await of_peer_error(late)(scope, receive, sending)
             return
         if body is None:
             return

@@ -68,6 +68,10 @@ class BodyTooLargeError(PeerError):
     """The request's body is longer than is taken."""
 
 
+class BodyTooSlowError(PeerError):
+    """The request's body does not come."""
+
+
 class UnsatisfiableRangeError(PeerError):
     """The range asked for begins behind the end."""
 
@@ -93,6 +97,7 @@ STATUS: Mapping[type[PeerError], tuple[int, str]] = {
     UnauthenticatedError: (401, "A token is needed"),
     ForbiddenError: (403, "Not allowed"),
     NotFoundError: (404, "Not found"),
+    BodyTooSlowError: (408, "The body does not come"),
     ConflictError: (409, "Not as things stand"),
     GoneError: (410, "Gone"),
     BodyTooLargeError: (413, "The body is too large"),
