@@ -86,14 +86,14 @@ def whole(buffer: bytes) -> int:
 
 
 class Peer:
-    """One socket, UDP or TCP, bound to ``host``. A context manager."""
+    """One socket, UDP or TCP, bound to ``host`` (and ``port``). A context manager."""
 
-    def __init__(self, server: Address, host: str, transport: str = "udp") -> None:
+    def __init__(self, server: Address, host: str, transport: str = "udp", port: int = 0) -> None:
         self.server = server
         self.transport = transport
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
         self._socket = socket.socket(socket.AF_INET, kind)
-        self._socket.bind((host, 0))
+        self._socket.bind((host, port))
         if transport == "tcp":
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.settimeout(5)
@@ -174,8 +174,9 @@ class Peer:
         caller: str = "+37120000000",
         call_id: str = "",
         cseq: int = 1,
-        to_tag: str = "",
-        branch: str = "",
+        from_: str = "",
+        to: str = "",
+        via: str = "",
         headers: tuple[str, ...] = (),
         body: str = "",
     ) -> str:
@@ -186,11 +187,10 @@ class Peer:
         at = f"{user}@" if user else ""
         lines = [
             f"{method} {uri or f'sip:{at}{address}'} SIP/2.0",
-            f"Via: SIP/2.0/{self.transport.upper()} {self.host}:{self.port};rport"
-            f";branch={branch or f'z9hG4bK-{number}-{self.port}'}",
+            f"Via: {via or self.via(f'{number}-{self.port}')}",
             "Max-Forwards: 70",
-            f"From: <sip:{caller}@{self.host}>;tag=t{call_id}",
-            f"To: <sip:{at}{address}>" + (f";tag={to_tag}" if to_tag else ""),
+            f"From: {from_ or f'<sip:{caller}@{self.host}>;tag=t{call_id}'}",
+            f"To: {to or f'<sip:{at}{address}>'}",
             f"Call-ID: {call_id}",
             f"CSeq: {cseq} {method}",
             f"Contact: <sip:peer@{self.host}:{self.port};transport={self.transport}>",
@@ -222,23 +222,34 @@ class Peer:
         call_id = call_id or f"raw-{next(_numbers)}-{self.port}"
         answer = self.ask(self.invite(user, caller, call_id))
         assert answer.status == 200, answer.start
-        self.send(self.within("ACK", answer, 1))
+        self.acknowledge(answer)
         return answer
+
+    def via(self, branch: str) -> str:
+        """A Via header of ours."""
+        transport = self.transport.upper()
+        return f"SIP/2.0/{transport} {self.host}:{self.port};rport;branch=z9hG4bK-{branch}"
 
     def within(self, method: str, answer: Message, cseq: int, **more: object) -> str:
         """A request in the dialog that ``answer`` (to our INVITE) made."""
-        tag = answer["To"].partition("tag=")[2]
-        uri = answer["Contact"].partition("<")[2].partition(">")[0]
-        caller = answer["From"].partition("sip:")[2].partition("@")[0]
         return self.request(
             method,
-            uri=uri,
-            caller=caller,
+            uri=answer["Contact"].partition("<")[2].partition(">")[0],
             call_id=answer["Call-ID"],
             cseq=cseq,
-            to_tag=tag,
+            from_=answer["From"],
+            to=answer["To"],
             **more,  # type: ignore[arg-type]
         )
+
+    def acknowledge(self, answer: Message) -> None:
+        """ACK a final response to an INVITE, whoever wrote that (RFC 3261 13.2.2.4, 17.1.1.3)."""
+        number = int(answer["CSeq"].split()[0])
+        if answer.status < 300:
+            self.send(self.within("ACK", answer, number))
+            return
+        via = re.sub(r";(received|rport)=[^;]*", "", answer["Via"])
+        self.send(self.within("ACK", answer, number, via=via))
 
     def bye(self, answer: Message, cseq: int = 2) -> Message:
         return self.ask(self.within("BYE", answer, cseq))

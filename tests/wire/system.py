@@ -218,10 +218,27 @@ class System:
         return found
 
     def live(self) -> list[str]:
-        """Calls that have not ended, as the records tell (half a second late)."""
-        return [
-            r["call"] for r in self.rows("SELECT call FROM call_records WHERE ended_at IS NULL")
-        ]
+        """Calls in progress, as the API and the records (half a second late) tell."""
+        with self.client() as client:
+            found = client.get("/calls", params={"limit": 500})
+        assert found.status_code == 200, found.text
+        open_records = self.rows("SELECT call FROM call_records WHERE ended_at IS NULL")
+        return [*(call["id"] for call in found.json()["items"]), *(r["call"] for r in open_records)]
+
+    def metric(self, name: str) -> float:
+        """The figure of a metric without labels."""
+        with self.client() as client:
+            lines = client.get("/metrics").text.splitlines()
+        return float(next(x for x in lines if x.startswith(f"{name} ")).split()[1])
+
+    def still_runs(self) -> None:
+        """AssertionError where one of its processes ended or was started again."""
+        state = self.state()
+        starts = {item["name"]: item["starts"] for item in state["workers"]}
+        starts["engine"] = state["engine"]["starts"]
+        assert set(starts.values()) == {1}, f"started again: {starts}"
+        for name, pid in self.pids().items():
+            assert Path(f"/proc/{pid}").exists(), f"{name} is gone"
 
     # --- signals -------------------------------------------------------------------------------
 
