@@ -115,11 +115,14 @@ class Legs:
         if io is None or io.local is None or (not body and io.agreed is not None):
             return
         try:
-            self._agree(io, sdp.read_answer(body, io.local))
+            agreed = sdp.read_answer(body, io.local)
         except PeerError as error:
             log.info("leg %s: answer refused: %s", leg, error)
             self._phone.hang_up(leg, 488, "no common codec")
             self._gone(io, "failed", "no common codec")
+            return
+        self._agree(io, agreed)
+        self._tell_hold(io, agreed.held)
             return
         if io.agreed is not None:
             self._tell_hold(io, io.agreed.held)
@@ -326,8 +329,8 @@ class Legs:
 
     def change_answered(self, leg: str, body: bytes) -> None:
         io = self.by_id.get(leg)
-        if io is not None and body:
-            self._take_answer(io, body)
+        if io is not None and body and self._take_answer(io, body) and io.agreed is not None:
+            self._tell_hold(io, io.agreed.held)
 
     def _send_key(self, call: Call, effect: do.SendKey) -> None:
         io = self.by_id.get(effect.leg)

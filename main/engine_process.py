@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import create_app
 from config.credentials import load_secrets
 from config.errors import PeerError
-from config.loading import load_settings
 from config.settings import Settings
 from config.store import SchemaTooNewError, migrate, open_database
 from engine.clock import Clock
@@ -33,8 +32,8 @@ from ivr.actions import Audio
 from ivr.prompts import PromptStore
 from ivr.tts import find_tts
 from main.cli import version
+from main.loading import load
 from main.logs import set_up
-from main.serve import flows_of
 from recordings.client import Finisher
 from recordings.store import RecordingRows
 from tickets.policy import Policy
@@ -48,7 +47,7 @@ READERS = ("records", "recordings", "state")
 async def run(config: Path | None, handover: Handover) -> None:
     """Everything from the configuration to the last call's end."""
     loop = asyncio.get_running_loop()
-    settings = load_settings(config)
+    settings, flows = load(config)
     journal = Journal.open(
         settings.data_dir / "journal",
         product_registry(),
@@ -59,7 +58,6 @@ async def run(config: Path | None, handover: Handover) -> None:
     database = open_database(settings.store.database, settings.data_dir)
     await _migrate(database)
     prompts = PromptStore(settings.data_dir / "prompts", await find_tts())
-    flows = flows_of(settings)
     await prompts.prepare(flows, (settings.language,))
     clock = Clock(journal.last_at)
     secrets = load_secrets(settings)
@@ -124,9 +122,8 @@ async def _migrate(database: AsyncEngine) -> None:
 async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> None:
     """SIGHUP: new settings and flows for calls to come; a wrong file changes nothing."""
     try:
-        settings = load_settings(config)
+        settings, flows = load(config)
         secrets = load_secrets(settings)
-        flows = flows_of(settings)
         await prompts.prepare(flows, (settings.language,))
         musics = await musics_of(settings, prompts)
     except PeerError as error:

@@ -8,16 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from config.credentials import load_secrets
-from config.loading import load_settings
 from config.settings import Settings
 from engine.handover import Listener, SupervisorPlan, media_workers, socket_folder
-from ivr.loader import SHIPPED_DIR, FlowSet, load_flows
-
-
-def flows_of(settings: Settings) -> FlowSet:
-    """The flows that the configuration names, or the shipped ones. Raises ConfigError."""
-    queues = frozenset(queue.name for queue in settings.queues)
-    return load_flows(settings.flows_dir or SHIPPED_DIR, queues=queues)
+from main.loading import load
 
 
 def plan_of(settings: Settings, config: Path | None, log_level: str) -> SupervisorPlan:
@@ -47,7 +40,7 @@ def serve(config: Path | None, log_level: str) -> NoReturn:
     """Raises ConfigError for a wrong configuration; else this process is the supervisor."""
     from engine.supervisor import replace_process
 
-    settings = load_settings(config)
+    settings, _ = load(config)
     load_secrets(settings)
     os.makedirs(settings.data_dir, exist_ok=True)
     replace_process(plan_of(settings, config, log_level))
