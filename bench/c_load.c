@@ -5,8 +5,8 @@
  *
  * Prints its ports (two a call), reads the relay's from standard input, sends, prints "begin"
  * and "end" around the measured time, then one line:
- *   sent received gap_us_p50 gap_us_p99 gap_us_p9999 gap_us_max delay_us_p50 delay_us_p99
- * sent and received count the packets of the measured time; a gap is the time between two
+ *   total sent received gap_us_p50 gap_us_p99 gap_us_p9999 gap_us_max delay_us_p50 delay_us_p99
+ * total counts every packet sent, sent and received those of the measured time; a gap is the time between two
  * packets at the same leg, a delay that from send to arrival, both by the kernel's receive time
  * stamp, so that it does not matter when this program reads.
  */
@@ -148,7 +148,7 @@ int main(int argc, char **argv) {
         if (epoll_ctl(poller, EPOLL_CTL_ADD, legs[at].fd, &want)) fail("epoll_ctl");
     }
 
-    uint64_t sent = 0, received = 0;
+    uint64_t total = 0, sent = 0, received = 0;
     int64_t read_at = start;
     int said_begin = 0;
     uint8_t packet[PACKET] = {0x80, 0};
@@ -178,7 +178,10 @@ int main(int argc, char **argv) {
         memcpy(packet + 4, &timestamp, 4);
         memcpy(packet + 8, &ssrc, 4);
         memcpy(packet + 12, &now, 8);
-        if (send(leg->fd, packet, PACKET, 0) == PACKET && now >= from) sent++;
+        if (send(leg->fd, packet, PACKET, 0) == PACKET) {
+            total++;
+            sent += now >= from;
+        }
         leg->number++;
         leg->due += FRAME_NS;
     }
@@ -188,7 +191,7 @@ int main(int argc, char **argv) {
         usleep(10000);
         received += take(poller, legs, from, to);
     }
-    printf("%lu %lu %ld %ld %ld %ld %ld %ld\n", sent, received, percentile(gaps, gap_count, .5),
+    printf("%lu %lu %lu %ld %ld %ld %ld %ld %ld\n", total, sent, received, percentile(gaps, gap_count, .5),
            percentile(gaps, gap_count, .99), percentile(gaps, gap_count, .9999), gap_max,
            percentile(delays, delay_count, .5), percentile(delays, delay_count, .99));
     return 0;

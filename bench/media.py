@@ -27,6 +27,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -51,7 +52,7 @@ from router.media.protocol import (
 HERE = Path(__file__).parent
 CALLS = 300
 WARM_UP_S = 1.0
-SET_UP_S = 2.5  # a part beside its warm-up and its measured time: starting, opening, draining
+SET_UP_S = 1.5  # a part beside its warm-up and its measured time: starting, opening, draining
 MEASURED_S_MIN = 1.0
 ROUNDS_MAX = 3
 PORTS = "40000-44999"
@@ -63,6 +64,7 @@ class Part:
 
     us: float
     lost: int
+    total: int  # packets sent, those of the warm-up included
     gap_ms_p9999: float
     text: str
 
@@ -81,6 +83,8 @@ def pin(core: int) -> Callable[[], None] | None:
 
 
 def compile_c(name: str, folder: Path) -> Path:
+    if shutil.which("gcc") is None:
+        raise SystemExit("bench.media compiles the C relay it compares with: install gcc")
     binary = folder / name
     subprocess.run(["gcc", "-O2", "-Wall", "-o", str(binary), str(HERE / f"{name}.c")], check=True)
     return binary
@@ -117,14 +121,16 @@ class Load:
         before = cpu_ns(pid)
         self._line()
         used = cpu_ns(pid) - before
-        sent, received, p50, p99, p9999, gap_max, delay50, delay99 = map(int, self._line().split())
+        total, sent, received, p50, p99, p9999, gap_max, delay50, delay99 = map(
+            int, self._line().split()
+        )
         self.process.wait(5)
         text = (
             f"{used / sent / 1000:6.2f} us/packet, {used / 1e9:5.2f} s CPU, {sent} packets,"
             f" {sent - received} lost; gap ms p50 {p50 / 1000} p99 {p99 / 1000}"
             f" p99.99 {p9999 / 1000} max {gap_max / 1000}; delay us p50 {delay50} p99 {delay99}"
         )
-        return Part(used / sent / 1000, sent - received, p9999 / 1000, text)
+        return Part(used / sent / 1000, sent - received, total, p9999 / 1000, text)
 
     def close(self) -> None:
         self.process.kill()
@@ -223,10 +229,10 @@ class WorkerUnderLoad:
                 if not record:
                     return part
                 kept = await self.recorded(client, 2 * calls)
-                expected = round((WARM_UP_S + measured_s) * 50) * 2 * calls
-                missing = max(0, expected - kept)
+                missing = part.total - kept
                 text = f"{part.text}; {kept} packets in {len(self.segments)} files"
-                return Part(part.us, part.lost + missing, part.gap_ms_p9999, text)
+                lost = part.lost + missing
+                return Part(part.us, lost, part.total, part.gap_ms_p9999, text)
         finally:
             client.close()
 

@@ -6,6 +6,7 @@ gives it commands, steps of 5 ms and the time, and by the sockets of its legs.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -125,6 +126,8 @@ class Exchange:
                 pair = open_pair(host, port, command.ipv6)
             except OSError as error:
                 self.ports.give_back(port, now)
+                if error.errno != errno.EADDRINUSE:
+                    return Refused(f"no port free, {port}: {error.strerror or error}")
                 reason = f"no port free, {port}: {error.strerror or error}"
                 continue
             out = OutStream(self.random32(), self.random32(), self.random32())
@@ -294,16 +297,16 @@ class Exchange:
         if left is right:
             return Refused("a session has no bridge to itself")
         then = self._load(command.then)
-        joined = left.peer is right
-        if not joined:
+        if left.peer is not right:
             self._part(left, left.bridge_then)
             self._part(right, right.bridge_then)
             left.peer, right.peer = right, left
         for leg in (left, right):
             leg.bridge_then = then
-            if not joined:
-                leg.play = ""
+            leg.play = ""
+            if leg.playlist is not None:
                 self.set_playlist(leg, None)
+            leg.settle_ear()
         return Done()
 
     def _unbridge(self, command: Unbridge) -> Answer:

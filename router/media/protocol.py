@@ -82,7 +82,8 @@ class Play:
     """Play files once in order, then loop ``then`` (empty: silence). Answer: Done.
 
     Files are raw G.711 mu-law, 8 kHz, mono. A session already playing ``play`` (or done with
-    it) goes on undisturbed. Playing takes the session's ear away from a bridge, not its mouth.
+    it) goes on undisturbed. Playing takes the session's ear away from a bridge, not its mouth;
+    when the files end and ``then`` is empty, a bridged session's ear goes back to the bridge.
     """
 
     session: str
@@ -94,7 +95,10 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """Relay between two sessions; when one goes, the other hears ``then``. Answer: Done."""
+    """Relay between two sessions; when one goes, the other hears ``then``. Answer: Done.
+
+    Both ears go to the bridge, whatever played; the same again leaves a bridge undisturbed.
+    """
 
     left: str
     right: str

@@ -23,6 +23,7 @@ from router.media.ports import PortPool
 from router.media.protocol import WorkerFigures
 
 FIGURES_US = 5_000_000
+FAULTS_MAX = 100
 CLOSED_BEFORE_COLLECT = 100  # a closed leg is a cycle of some kB; collecting takes a millisecond
 
 
@@ -34,6 +35,7 @@ class Worker:
     ) -> None:
         self.name = name
         self.figures_due_us = FIGURES_US
+        self.faults = 0
         self.loop = Loop()
         self.exchange = Exchange(hosts, ports, self.loop, self.loop.clock, self._report, _random32)
         self.link = Link(name, listener, self.loop, self.exchange.handle, self._sessions)
@@ -86,7 +88,16 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.disable()
-        self.loop.run(self.exchange.step, self.exchange.skipped, self._idle, self._more)
+        while not self.loop.stopping:
+            try:
+                self.loop.run(self.exchange.step, self.exchange.skipped, self._idle, self._more)
+            except Exception as error:
+                # A fault of ours about one packet must not end every call of this worker; one
+                # that repeats must (the supervisor starts another).
+                self.faults += 1
+                sys.excepthook(type(error), error, error.__traceback__)
+                if self.faults > FAULTS_MAX:
+                    raise
         self.exchange.tapes.finish_all()
         self.send_figures()
         log(f"{self.name}: stopped with {self._sessions()} sessions open")

@@ -205,6 +205,23 @@ def test_unbridge_and_play_take_the_ear_and_the_bridge_gives_it_back(scene: Stag
     assert continuous(heard)
 
 
+def test_a_bridge_after_hold_music_gives_the_ear_back(scene: Stage) -> None:
+    music = scene.audio("music", b"\x42" * 480)
+    left, right = bridged(scene)
+    heard = left.heard()
+    scene.done(Play("left", "hold-1", (), (music,)))
+    scene.talk(left, right, count=10)
+    scene.done(Bridge("left", "right"))
+    scene.talk(left, right, count=3)
+    scene.done(Bridge("left", "right"))
+    scene.talk(left, right, count=3)
+    packets = left.heard()
+    heard += packets
+    assert continuous(heard)
+    assert [packet.payload[0] for packet in packets[-8:]] == [0x42] * 2 + [0x11] * 6
+    assert [packet.marker for packet in packets[-6:]] == [True] + [False] * 5
+
+
 def test_a_second_bridge_ends_the_first(scene: Stage) -> None:
     music = scene.audio("music", b"\x42" * 480)
     left, right = bridged(scene, then=(music,))
