@@ -123,9 +123,6 @@ class Legs:
             return
         self._agree(io, agreed)
         self._tell_hold(io, agreed.held)
-            return
-        if io.agreed is not None:
-            self._tell_hold(io, io.agreed.held)
 
     # --- going out ---------------------------------------------------------------------------
 
