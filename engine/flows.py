@@ -55,6 +55,7 @@ class Flows:
 
     async def close(self) -> None:
         await self._tasks.close()
+        await self._lookups.close()
 
     def forget(self, call: str) -> None:
         self.walks.pop(call, None)

@@ -28,7 +28,8 @@ def ivr_prompt(prompt: object) -> ivr.Prompt:
 
 class Prompter:
     """Performs Play and TellPosition. A prompt that must be rendered first does not block:
-    music plays until it is ready, and it is dropped if the call went on meanwhile."""
+    music plays until it is ready, and it is dropped if the call went on meanwhile: it would
+    take the caller's ear away from the agent."""
 
     def __init__(
         self,
@@ -56,6 +57,8 @@ class Prompter:
         await self._tasks.close()
 
     def _tell_position(self, call: Call, effect: do.TellPosition) -> None:
+        if call.phase != "waiting":  # it went on while the disk was slow
+            return
         position = self._floor.position(call.id)
         language = effect.language
         prompts: list[object] = list(effect.first)
@@ -77,7 +80,7 @@ class Prompter:
 
     async def _render(self, call: Call, effect: do.Play, prompts: list[ivr.Prompt]) -> None:
         files = await self._prompts.files(prompts)
-        if call.play != effect.play or call.phase == "ended":
+        if call.play != effect.play or call.phase in ("talking", "ended"):
             return
         if files:
             self._send(call, effect, files)

@@ -248,11 +248,12 @@ class FakeWorkers:
 
 
 class FakePrompts:
-    """Prompts by their text; those in ``slow`` must be rendered first (``rendered`` ends it)."""
+    """Prompts by their name; those in ``slow`` are there only after ``render``."""
 
     def __init__(self) -> None:
         self.slow: set[object] = set()
         self.missing: set[object] = set()
+        self._rendered = asyncio.Event()
 
     def at_once(self, prompts: Sequence[Prompt]) -> tuple[str, ...] | None:
         if any(prompt in self.slow for prompt in prompts):
@@ -260,7 +261,13 @@ class FakePrompts:
         return tuple(map(file_of, prompts))
 
     async def files(self, prompts: Sequence[Prompt]) -> tuple[str, ...]:
+        await self._rendered.wait()
         return tuple(file_of(prompt) for prompt in prompts if prompt not in self.missing)
+
+    async def render(self) -> None:
+        """Everything that was asked for is ready and was taken."""
+        self._rendered.set()
+        await turns_of_the_loop()
 
 
 def file_of(prompt: Prompt) -> str:
@@ -285,3 +292,9 @@ class FakeLookups:
 
     async def close(self) -> None:
         self.closed = True
+
+
+async def turns_of_the_loop(times: int = 5) -> None:
+    """Let tasks that wait for nothing any more run."""
+    for _ in range(times):
+        await asyncio.sleep(0)
