@@ -223,13 +223,14 @@ class Journal:
         """Start a reader after ``position``: what its store says that it has.
 
         ``deliver`` gets batches in order, one at a time; it raising means: the same again after
-        a pause. A position beyond the log (the journal was lost, the store was not) makes the
-        log go on from there, so that no number is used twice.
+        a pause. A position beyond the log (the journal was lost or another machine's, the store was
+        not) makes the log go on from there, so that no number is used twice.
         """
         if name in self._readers:
             raise MisuseError(f"reader {name} subscribed twice")
         if position > self._backlog.last_seq:
-            log.error(
+            log.log(
+                logging.ERROR if self._backlog.last_seq else logging.WARNING,
                 "reader %s is at %d, the journal ends at %d: some of it is lost; numbers go on "
                 "after the reader's",
                 name,
