@@ -30,6 +30,7 @@ from engine.journal import Entry, Journal, Subscription
 from engine.journal_reader import Pace
 from engine.legs import Legs
 from engine.liveness import Liveness
+from engine.lookups import Lookups
 from engine.phone import Phone
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
@@ -44,7 +45,6 @@ from engine.turns import Turns, register
 from engine.workers import Workers
 from ivr.catalogue import MUSIC
 from ivr.loader import FlowSet
-from ivr.lookup import LookupClient
 from ivr.prompts import PromptStore
 from queues.statistics import Statistics
 from recordings.client import Finisher
@@ -124,11 +124,13 @@ class Engine:
             self.turns, self.phone, self.workers, self.directions, settings.media.timeout_s
         )
         self.floor = FloorSide(self.turns, timers, settings, self.directions.phones_of)
+        self.lookups = Lookups()
+        self.lookups.prepare(parts.flows)
         self.flows = Flows(
             self.turns,
             timers,
             parts.flows,
-            LookupClient(),
+            self.lookups,
             self.directions.resolve,
             self.callers.earlier,
         )
@@ -346,6 +348,7 @@ class Engine:
         self.directions.trunk_passwords = secrets.trunks
         self.musics = musics
         self.flows.flows = flows
+        self.lookups.prepare(flows)
         self.directions.reload(settings)
         self.arrivals.reload(settings)
         self.floor.reload(settings)

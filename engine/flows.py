@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.lookups import Lookups
 from engine.tasks import Tasks
 from engine.timers import Timers
 from engine.turns import Turns, register
@@ -12,7 +13,6 @@ from ivr import actions as ivr
 from ivr import machine
 from ivr.flow import Flow, QueueNode
 from ivr.loader import FlowSet
-from ivr.lookup import LookupClient
 from ivr.position import CallerFacts, Position, hidden
 from router import effects as do
 from router import inputs as on
@@ -39,7 +39,7 @@ class Flows:
         turns: Turns,
         timers: Timers,
         flows: FlowSet,
-        lookups: LookupClient,
+        lookups: Lookups,
         resolve: Resolve,
         earlier: EarlierCalls,
     ) -> None:
