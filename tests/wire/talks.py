@@ -134,9 +134,12 @@ class Room:
             await phone.wait("registered")
         return phone
 
-    async def softphone(self, extension: str, hz: float) -> Softphone:
+    async def softphone(
+        self, extension: str, hz: float, phone: Softphone | None = None
+    ) -> Softphone:
         """One of our own, registered; it answers at once."""
-        phone = Softphone(extension, self.system.password(extension), "127.0.0.1", self.system.sip)
+        password = self.system.password(extension)
+        phone = phone or Softphone(extension, password, "127.0.0.1", self.system.sip)
         self._callers.append(phone)
         await phone.start()
         await phone.register()
