@@ -95,6 +95,9 @@ class Arrivals:
         """A code changes presence; anything else needs a signed-in agent."""
         engine = self._engine
         agent = engine.directions.agent_of(event.agent)
+        if not agent:  # a phone that registered before a reload took its person away
+            engine.phone.reject(event.leg, 403)
+            return
         code = self._codes.get(event.dialled)
         if code is not None:
             change = {

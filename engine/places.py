@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from config.errors import PeerError
-from config.settings import Settings
+from config.settings import Number, Settings
 from engine.phone import Phone
 from router.call import Call
 from router.inputs import Destination
@@ -93,17 +93,17 @@ class Directions:
 
     def of_number(self, dialled: str) -> Destination:
         """The destination of a call that a trunk brought."""
-        number = (
-            self._numbers.get(dialled)
-            or self._numbers.get(dialled.removeprefix("+"))
-            or self._numbers.get(f"+{dialled}")
-            or self._numbers.get("*")
-        )
+        number = self._own_number(dialled) or self._numbers.get("*")
         if number is None:
             return Destination("nowhere")
         if number.flow:
             return Destination("flow", number.flow)
         return Destination("queue", number.queue or "")
+
+    def _own_number(self, dialled: str) -> Number | None:
+        """With and without its plus: trunks differ. ``*`` is no number that one dials."""
+        bare = dialled.removeprefix("+")
+        return None if bare == "*" else self._numbers.get(bare) or self._numbers.get(f"+{bare}")
 
     def resolve(self, text: str) -> tuple[Destination, tuple[str, ...]]:
         """A transfer's or dial node's target: queue name, extension, agent id, or a number."""
@@ -113,11 +113,10 @@ class Directions:
         agent = self._by_extension.get(text) or (text if text in self._extension else "")
         if agent:
             return Destination("agent", agent), self.phones_of(agent)
-        number = self._numbers.get(text)
-        if number is not None:
+        if self._own_number(text) is not None:
             return self.of_number(text), ()
         digits = text.removeprefix("+")
-        if self._out is not None and digits.isdigit():
+        if self._out is not None and digits.isascii() and digits.isdigit():
             return Destination("external", text), (f"trunk:{self._out.name}:{text}",)
         return Destination("nowhere"), ()
 

@@ -86,7 +86,7 @@ def in_flow(desk: Desk) -> Any:
     return desk.call(dialled="37167000000")
 
 
-# --- the walk ----------------------------------------------------------------------------------
+# --- the walk ----------------------------------------------------------------------
 
 
 def test_the_shipped_flow_to_the_queue() -> None:
@@ -109,7 +109,7 @@ def test_a_key_by_sip_info_counts_like_one_by_rtp() -> None:
 def test_a_deadline_of_the_flow_is_kept_and_goes_with_the_call() -> None:
     desk = Desk()
     call = in_flow(desk)
-    for _ in range(100):  # the reports of the prompts' ends are lost, and no key comes
+    for _ in range(500):  # the reports of the prompts' ends are lost, and no key comes
         if call.phase == "flow":
             desk.pass_time(10.0)
     assert call.phase == "waiting", "who presses nothing is helped"
@@ -151,7 +151,7 @@ def test_an_overflow_goes_back_to_the_flow_that_says_how_to_go_on() -> None:
     assert call.phase == "voicemail"
 
 
-# --- lookups -----------------------------------------------------------------------------------
+# --- lookups ----------------------------------------------------------------------
 
 
 async def test_a_lookup_plays_music_and_its_answer_goes_on(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ async def test_close_ends_lookups_and_their_connections(tmp_path: Path) -> None:
     assert desk.lookups.closed
 
 
-# --- hidden keys ---------------------------------------------------------------------------------
+# --- hidden keys ----------------------------------------------------------------------
 
 
 def test_hidden_keys_are_journaled_as_stars_and_only_those(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_hidden_input_is_not_shown_to_the_agent(tmp_path: Path) -> None:
     assert "4711" not in call.variables.values()
 
 
-# --- dialling ------------------------------------------------------------------------------------
+# --- dialling ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""Numbers, people, trunks and our own addresses."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.errors import PeerError
+from config.settings import Media, Number, Settings, Sip
+from engine.places import Addresses
+from router.inputs import Destination
+from router.sip.effects import Flow
+from tests.engine.desk import SETTINGS, Desk
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.mark.parametrize(
+    ("dialled", "to"),
+    [
+        ("37167000000", Destination("flow", "main")),
+        ("+37167000000", Destination("flow", "main")),
+        ("+37167000001", Destination("queue", "support")),
+        ("37167000001", Destination("queue", "support")),
+        ("600", Destination("queue", "sales")),
+        ("6000", Destination("nowhere")),
+        ("", Destination("nowhere")),
+        ("+", Destination("nowhere")),
+        ("*", Destination("nowhere")),
+    ],
+)
+def test_a_number_is_known_with_and_without_its_plus(
+    desk: Desk, dialled: str, to: Destination
+) -> None:
+    assert desk.directions.of_number(dialled) == to
+
+
+def test_a_star_takes_every_other_number(desk: Desk) -> None:
+    numbers = (*SETTINGS.numbers, Number(number="*", queue="support"))
+    desk.directions.reload(SETTINGS.model_copy(update={"numbers": numbers}))
+    assert desk.directions.of_number("123456") == Destination("queue", "support")
+    assert desk.directions.of_number("600") == Destination("queue", "sales")
+
+
+@pytest.mark.parametrize(
+    ("text", "to", "phones"),
+    [
+        ("support", Destination("queue", "support"), ()),
+        ("queue:sales", Destination("queue", "sales"), ()),
+        ("101", Destination("agent", "anna"), ("sip:101@192.0.2.50:5060",)),
+        ("anna", Destination("agent", "anna"), ("sip:101@192.0.2.50:5060",)),
+        ("102", Destination("agent", "boris"), ()),
+        ("37167000000", Destination("flow", "main"), ()),
+        ("+37167000000", Destination("flow", "main"), ()),
+        ("+37255500", Destination("external", "+37255500"), ("trunk:out:+37255500",)),
+        ("555", Destination("external", "555"), ("trunk:out:555",)),
+        ("nobody", Destination("nowhere"), ()),
+        ("", Destination("nowhere"), ()),
+        ("*", Destination("nowhere"), ()),
+        ("٣٤٥", Destination("nowhere"), ()),
+        ("²", Destination("nowhere"), ()),
+        ("1;phone-context=x", Destination("nowhere"), ()),
+    ],
+)
+def test_what_a_target_means(
+    desk: Desk, text: str, to: Destination, phones: tuple[str, ...]
+) -> None:
+    desk.phone.register_phone("101")
+    assert desk.directions.resolve(text) == (to, phones)
+
+
+def test_a_star_number_takes_no_outgoing_calls(desk: Desk) -> None:
+    numbers = (*SETTINGS.numbers, Number(number="*", queue="support"))
+    desk.directions.reload(SETTINGS.model_copy(update={"numbers": numbers}))
+    assert desk.directions.resolve("555")[0] == Destination("external", "555")
+
+
+def test_without_a_trunk_that_leads_out_nothing_goes_out(desk: Desk) -> None:
+    desk.directions.reload(SETTINGS.model_copy(update={"trunks": SETTINGS.trunks[:1]}))
+    assert desk.directions.resolve("+37255500") == (Destination("nowhere"), ())
+    with pytest.raises(PeerError, match="trunk out has no outbound address"):
+        desk.directions.target("", "trunk:out:+37255500")
+    with pytest.raises(PeerError, match="trunk telia has no outbound address"):
+        desk.directions.target("", "trunk:telia:+37255500")
+
+
+def test_a_trunks_target_has_its_address_its_path_and_its_password(desk: Desk) -> None:
+    target, credentials, caller = desk.directions.target("", "trunk:out:+37255500")
+    assert target.uri == "sip:+37255500@198.51.100.7:5070;transport=tcp"
+    assert target.flow == Flow("tcp", "198.51.100.7", 5070, -1)
+    assert credentials is not None
+    assert (credentials.user, credentials.password, caller) == ("desk", "secret", "")
+
+
+def test_a_phones_target_takes_the_path_of_its_registration(desk: Desk) -> None:
+    uri = desk.phone.register_phone("101", "sip:101@10.0.0.7:5062", host="203.0.113.4")
+    target, credentials, _ = desk.directions.target("anna", uri)
+    assert (target.uri, target.flow.host, credentials) == (uri, "203.0.113.4", None)
+    with pytest.raises(PeerError, match="not registered any more"):
+        desk.directions.target("boris", uri)
+    with pytest.raises(PeerError, match="not registered any more"):
+        desk.directions.target("", uri)
+
+
+def test_the_codecs_of_a_call_are_its_trunks(desk: Desk) -> None:
+    call = desk.call()
+    assert desk.directions.codecs(call) == ("PCMA", "PCMU")
+    call.trunk = "out"
+    assert desk.directions.codecs(call) == ("PCMU",)
+    call.trunk = ""
+    assert desk.directions.codecs(call) == ("PCMA", "PCMU")
+
+
+# --- our own addresses ----------------------------------------------------------------------
+
+LISTENERS = [("udp", "127.0.0.1", 5060), ("tcp", "127.0.0.2", 5070), ("udp", "0.0.0.0", 5080)]
+
+
+def addresses(**changes: object) -> Addresses:
+    return Addresses(Settings.model_validate(changes), LISTENERS)
+
+
+def test_the_contact_is_the_listener_that_the_peer_reaches() -> None:
+    here = addresses()
+    assert here.sip_contact(Flow("udp", "192.0.2.9", 5060)) == ("127.0.0.1", 5060)
+    assert here.sip_contact(Flow("tcp", "192.0.2.9", 5060, 3, 1)) == ("127.0.0.2", 5070)
+    assert here.sip_contact(Flow("tcp", "192.0.2.9", 5060, -1, 0)) == ("127.0.0.2", 5070)
+
+
+def test_a_listener_on_any_address_shows_the_one_that_leads_to_the_peer() -> None:
+    assert addresses().sip_contact(Flow("udp", "127.0.0.1", 5060, 0, 2)) == ("127.0.0.1", 5080)
+
+
+def test_an_advertised_address_wins() -> None:
+    here = addresses(sip=Sip(advertise="198.51.100.1"), media=Media(advertise="198.51.100.2"))
+    assert here.sip_contact(Flow("udp", "192.0.2.9", 5060)) == ("198.51.100.1", 5060)
+    assert here.media_host("192.0.2.9") == "198.51.100.2"
+
+
+def test_media_stand_on_their_host_or_on_the_way_to_the_peer() -> None:
+    assert addresses(media=Media(host="127.0.0.5")).media_host("192.0.2.9") == "127.0.0.5"
+    assert addresses().media_host("127.0.0.9") == "127.0.0.1"
+    assert addresses().media_host("::1") == "::1"
+    assert addresses().media_host("no-address") == "127.0.0.1"
