@@ -251,6 +251,12 @@ class Peer:
         via = re.sub(r";(received|rport)=[^;]*", "", answer["Via"])
         self.send(self.within("ACK", answer, number, via=via))
 
+    def reply(self, request: Message, status: int, reason: str = "OK") -> None:
+        """Answer a request of the other side."""
+        same = [(n, v) for n, v in request.headers if n in ("Via", "From", "To", "Call-ID", "CSeq")]
+        lines = [f"SIP/2.0 {status} {reason}", *(f"{name}: {value}" for name, value in same)]
+        self.send("\r\n".join([*lines, "Content-Length: 0", "", ""]))
+
     def bye(self, answer: Message, cseq: int = 2) -> Message:
         return self.ask(self.within("BYE", answer, cseq))
 

@@ -225,11 +225,22 @@ class System:
         open_records = self.rows("SELECT call FROM call_records WHERE ended_at IS NULL")
         return [*(call["id"] for call in found.json()["items"]), *(r["call"] for r in open_records)]
 
-    def metric(self, name: str) -> float:
-        """The figure of a metric without labels."""
-        with self.client() as client:
-            lines = client.get("/metrics").text.splitlines()
-        return float(next(x for x in lines if x.startswith(f"{name} ")).split()[1])
+    def nothing_is_left(self, within_s: float = 10.0) -> None:
+        """No call, no dialog, no media session any more; AssertionError naming what there is."""
+
+        def look() -> bool:
+            with self.client() as client:
+                lines = client.get("/metrics").text.splitlines()
+            names = ("offhook_sip_dialogs ", "offhook_media_sessions{")
+            left = [x for x in lines if x.startswith(names) and not x.endswith(" 0.0")]
+            seen[:] = [*self.live(), *left]
+            return not seen
+
+        seen: list[str] = []
+        try:
+            eventually(look, "nothing is left", within_s)
+        except AssertionError:
+            raise AssertionError(f"left after {within_s:g} s: {seen}") from None
 
     def still_runs(self) -> None:
         """AssertionError where one of its processes ended or was started again."""

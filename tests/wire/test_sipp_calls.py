@@ -12,7 +12,7 @@ import pytest
 
 from tests.wire import sipp
 from tests.wire.raw_sip import Peer
-from tests.wire.system import STRANGER, TRUNK, System, eventually
+from tests.wire.system import STRANGER, TRUNK, System
 
 WAITING = "700"  # a queue without agents: music until the caller leaves
 
@@ -145,7 +145,7 @@ def test_the_200_that_is_never_acknowledged(system: System, never_acknowledged: 
 
 
 def test_afterwards_nothing_is_left(system: System) -> None:
-    eventually(lambda: not system.live(), "no call is left")
+    system.nothing_is_left()
     assert not system.tickets("+3712308%")
     assert not system.tickets("+3712309%")
     assert not system.calls("+3712305%")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.wire import sipp
-from tests.wire.system import System, eventually
+from tests.wire.system import System
 
 RACES = 100
 
@@ -22,4 +22,4 @@ def test_a_hundred_races(system: System) -> None:
     assert 0 < cancelled < RACES, f"{cancelled} of {RACES} cancelled: no race"
     tickets = system.wait_for_tickets("+3712100%", RACES)
     assert {ticket["outcome"] for ticket in tickets} <= {"left-in-ivr", "short-abandoned"}
-    eventually(lambda: not system.live(), "no call is left")
+    system.nothing_is_left()

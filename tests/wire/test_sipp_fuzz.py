@@ -1,0 +1,62 @@
+"""A burst of broken datagrams at the running system, from a trunk and from a stranger."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.router.sip.test_fuzz import CORPUS, mutate
+from tests.wire import sipp
+from tests.wire.raw_sip import Peer
+from tests.wire.system import STRANGER, TRUNK, System, eventually
+
+DATAGRAMS = 2000
+PROBE_EVERY = 50  # the system keeps up: no burst is longer than its socket's buffer
+
+
+def corpus(peer: Peer) -> list[bytes]:
+    """The torture messages, and good ones that get further."""
+    good = [
+        peer.invite("100", "+37140000000", "fuzz-1"),
+        peer.invite("700", "+37140000000", "fuzz-2"),
+        peer.invite("100", "+37140000000", "fuzz-3", headers=("Require: 100rel, timer",)),
+        peer.request("REGISTER", "101", headers=('Authorization: Digest username="101"',)),
+        peer.request("OPTIONS"),
+        peer.request("BYE", "100"),
+        peer.request("CANCEL", "100"),
+        peer.request("ACK", "100"),
+        peer.request("UPDATE", "100", body="v=0\r\n"),
+        peer.request("REFER", "100", headers=("Refer-To: <sip:102@127.0.0.1>",)),
+    ]
+    return [*CORPUS, *(text.encode() for text in good * 4)]
+
+
+@pytest.mark.parametrize("host", [TRUNK, STRANGER], ids=["trunk", "stranger"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_burst_and_then_a_call(system: System, host: str, seed: int) -> None:
+    dice = random.Random(seed)
+    before = len(system.calls())
+    with Peer(system.sip, host) as peer:
+        messages = corpus(peer)
+        for at in range(DATAGRAMS):
+            peer.send(mutate(dice.choice(messages), dice)[:60_000])
+            if at % PROBE_EVERY == 0:
+                question = peer.request("OPTIONS", call_id=f"probe-{seed}-{at}")
+                assert peer.ask(question, 10).status in (200, 401)
+    system.still_runs()
+    sipp.run(system, "uac", keys={"prefix": f"+3714001{seed}{host[-1]}"})
+    system.wait_for_tickets(f"+3714001{seed}{host[-1]}%", 1)
+    if host == STRANGER:
+        assert len(system.calls()) == before + 1, "a stranger's datagram became a call"
+
+
+def test_what_became_a_call_has_its_ticket(system: System) -> None:
+    """Nobody acknowledges them; they are ended from outside, and each leaves one ticket."""
+    with system.client() as client:
+        for call in client.get("/calls", params={"limit": 500}).json()["items"]:
+            assert client.post(f"/calls/{call['id']}/hang-up").status_code in (202, 404)
+    eventually(lambda: not system.live(), "no call is left")
+    calls, tickets = system.calls(), system.tickets()
+    assert len(calls) > 10, "the fuzzer should make some calls"
+    assert sorted(t["call"] for t in tickets) == sorted(c["call"] for c in calls)
