@@ -196,7 +196,7 @@ def _name(pid: int) -> str:
     module = words[words.index("-m") + 1] if "-m" in words else words[0]
     return {
         "engine.supervisor": "supervisor",
-        "main.engine_process": "engine",
+        "main.engine_start": "engine",
         "router.media.worker": "media",
         "recordings.finisher": "finisher",
     }.get(module, module)

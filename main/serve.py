@@ -17,7 +17,7 @@ def plan_of(settings: Settings, config: Path | None, log_level: str) -> Supervis
     """What the supervisor opens and starts for these settings."""
     data_dir = str(settings.data_dir)
     media = settings.media
-    engine = [sys.executable, "-m", "main.engine_process", "--log-level", log_level]
+    engine = [sys.executable, "-m", "main.engine_start", "--log-level", log_level]
     if config is not None:
         engine += ["--config", str(config.absolute())]
     return SupervisorPlan(
