@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.clock import Clock
 from engine.journal import Entry, Journal
 from recordings.client import Finisher
+from recordings.events import RecordingFinished
 from router.events import CallEnded, RecordingClosed, RecordingStarted
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class RecordingsReader:
     def _read_position(self) -> int:
         try:
             return int(json.loads(self._state.read_text())["seq"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return 0
 
     @property
@@ -99,16 +100,26 @@ class RecordingsReader:
         for recording, paths in takes.paths.items():
             target = self._directory / f"{recording}.wav"
             there = [path for path in paths if Path(path).exists()]
-            if not there and target.exists():
-                continue  # finished before a crash
+            if target.exists() and (not there or self._is_told(recording, takes.first)):
+                _remove(there)  # finished before a crash
+                continue
             finished = await self._finisher.finish(recording, there or paths, str(target))
             self._journal.append(call, finished, self._clock.now())
             if finished.error:
                 log.error("recording %s: %s", recording, finished.error)
                 continue
             await self._journal.flush()
-            for path in there:
-                Path(path).unlink(missing_ok=True)
+            _remove(there)
+
+    def _is_told(self, recording: str, since: int) -> bool:
+        """Whether the log has it finished: a crash may have left some of its segments. They must
+        not be taken for the whole of it."""
+        return any(
+            isinstance(entry.event, RecordingFinished)
+            and entry.event.recording == recording
+            and not entry.event.error
+            for entry in self._journal.read(since)
+        )
 
     def _keep_position(self, seq: int) -> None:
         held = min((takes.first for takes in self._open.values()), default=seq + 1)
@@ -119,3 +130,8 @@ class RecordingsReader:
         part.write_text(json.dumps({"seq": position}))
         part.replace(self._state)
         self._written = position
+
+
+def _remove(paths: Sequence[str]) -> None:
+    for path in paths:
+        Path(path).unlink(missing_ok=True)

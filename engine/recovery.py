@@ -32,11 +32,13 @@ FLOOR_FACTS = floor_facts.EVENTS
 class Open:
     """A call that arrived and has not ended, as far as the log tells."""
 
+    caller: str
     marks: Milestones = field(default_factory=Milestones)
     queue: str = ""
     agent: str = ""
     waiting: bool = False
     talking_since: float = 0.0
+    talked_s: float = 0.0
     recordings: int = 0
 
 
@@ -44,7 +46,7 @@ def fold(open_calls: dict[str, Open], entry: Entry) -> None:
     """Take one entry of the log."""
     event = entry.event
     if isinstance(event, facts.CallArrived):
-        open_calls[entry.call] = Open()
+        open_calls[entry.call] = Open(event.caller)
         return
     call = open_calls.get(entry.call)
     if call is None:
@@ -52,22 +54,34 @@ def fold(open_calls: dict[str, Open], entry: Entry) -> None:
     match event:
         case floor_facts.CallQueued(queue):
             call.queue, call.waiting, call.marks.queued = queue, True, entry.at
-        case floor_facts.QueueVisitEnded(_, how):
-            call.waiting = False
+        case floor_facts.QueueVisitEnded(_, how, waited_s):
+            call.waiting, call.marks.waited_s = False, waited_s
             if how == "callback-requested":
                 call.marks.callback = entry.at
         case facts.AgentLost():
-            call.marks.talk_cut, call.talking_since = entry.at, 0.0
+            call.marks.talk_cut = entry.at
+            _talk_ended(call, entry.at)
+        case facts.CallTransferred():
+            _talk_ended(call, entry.at)
         case facts.CallConnected(_, agent):
-            call.agent, call.talking_since, call.marks.talk_cut = agent, entry.at, 0.0
+            call.agent = agent or call.agent
+            call.talking_since, call.marks.talk_cut = entry.at, 0.0
             if agent:
                 call.marks.connected = entry.at
             else:
                 call.marks.dialled = entry.at
-        case facts.RecordingStarted():
+        case facts.RecordingStarted(_, _, kind):
             call.recordings += 1
+            if kind == "voicemail":
+                call.marks.message = entry.at
         case facts.CallEnded():
             del open_calls[entry.call]
+
+
+def _talk_ended(call: Open, at: float) -> None:
+    if call.talking_since:
+        call.talked_s += max(0.0, at - call.talking_since)
+        call.talking_since = 0.0
 
 
 def settle(
@@ -144,6 +158,7 @@ def _close(engine: Engine, call_id: str, call: Open) -> None:
         marks.waited_s = now - marks.queued
     elif call.talking_since:
         marks.talk_cut = now
+        _talk_ended(call, now)
     outcome = outcome_of(marks, "failed")
     log.warning("call %s was open when the last engine ended: %s", call_id, outcome)
     engine.turns.fact(
@@ -154,7 +169,8 @@ def _close(engine: Engine, call_id: str, call: Open) -> None:
             queue=call.queue,
             agent=call.agent,
             waited_s=round(marks.waited_s, 3),
-            talked_s=round(now - call.talking_since, 3) if call.talking_since else 0.0,
+            talked_s=round(call.talked_s, 3),
+            callback_number=call.caller if marks.callback else "",
             no_recording="" if call.recordings else "nobody talked",
         ),
     )

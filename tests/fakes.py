@@ -199,6 +199,7 @@ class FakeWorkers:
         self.refuses = ""
         self.commands: list[media.Command] = []
         self.left: list[str] = []
+        self.recording: set[str] = set()
         self.figures = media.LegFigures(received=100, sent=90, lost=1, jitter_ms=1.234)
         self._musics: dict[str, str] = {}
         self._ports = 20_000
