@@ -76,13 +76,15 @@ def _finish(wav: bytes) -> list[float]:
     return normalise(trim(from_wav(wav)))
 
 
-async def _run(program: str, options: tuple[str, ...], fed: bytes, timeout_s: float) -> bytes:
+async def _run(
+    program: str, options: tuple[str, ...], fed: bytes | None, timeout_s: float
+) -> bytes:
     """Output of the program. Raises TtsError where it fails, hangs or cannot be started."""
     try:
         process = await asyncio.create_subprocess_exec(
             program,
             *options,
-            stdin=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL if fed is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -93,6 +95,8 @@ async def _run(program: str, options: tuple[str, ...], fed: bytes, timeout_s: fl
             out, complaint = await process.communicate(fed)
     except TimeoutError as error:
         raise TtsError(f"espeak-ng took longer than {timeout_s} s; shorten the text") from error
+    except RuntimeError as error:  # uvloop: it ended before it read anything
+        raise TtsError("espeak-ng does not read its text; check its installation") from error
     finally:
         if process.returncode is None:
             process.kill()
@@ -109,7 +113,7 @@ async def find_tts(program: str = "espeak-ng") -> Tts:
     if path is None:
         return NoTts()
     try:
-        version = await _run(path, ("--version",), b"", 5.0)
+        version = await _run(path, ("--version",), None, 5.0)
     except TtsError:
         return NoTts()
     return EspeakNg(path, version.decode(errors="replace").split("Data at")[0].strip())

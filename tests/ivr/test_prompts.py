@@ -11,6 +11,7 @@ import wave
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from config.errors import ConfigError
 from ivr.actions import Audio, Phrase, Speech
@@ -238,3 +239,26 @@ async def test_an_engine_that_fails_hangs_or_is_gone(espeak: EspeakNg, tmp_path:
     assert isinstance(await find_tts(str(tmp_path / "absent")), NoTts)
     with pytest.raises(TtsError, match="apt install espeak-ng"):
         await NoTts().speak("x", Voice("en-gb"))
+
+
+async def test_an_engine_asked_for_its_version_is_fed_nothing(tmp_path: Path) -> None:
+    """It may end before a pipe to it is written, which uvloop takes for an error of ours."""
+    program = tmp_path / "espeak"
+    program.write_text("#!/bin/sh\nreadlink /proc/self/fd/0\n")
+    program.chmod(0o700)
+    tts = await find_tts(str(program))
+    assert isinstance(tts, EspeakNg)
+    assert tts.engine == "/dev/null"
+
+
+def test_an_engine_that_ends_before_it_reads(tmp_path: Path) -> None:
+    program = tmp_path / "espeak"
+    program.write_text("#!/bin/sh\nexec 0<&-\nexit 1\n")
+    program.chmod(0o700)
+
+    async def speak() -> None:
+        for _ in range(5):
+            with pytest.raises(TtsError):
+                await EspeakNg(str(program), "1").speak("x", Voice("en-gb"))
+
+    uvloop.run(speak())
