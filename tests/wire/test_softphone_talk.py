@@ -106,3 +106,53 @@ async def test_pjsip_calls(system: System, tmp_path: Path) -> None:
         for side, hz in zip(left.wav.channels, (CALLER_HZ, AGENT_HZ), strict=True):
             sound.hold_tone(sound.trimmed(side, EDGE_S), hz, where="the recording")
         assert left.ticket["outcome"] == "answered"
+
+
+async def test_tcp_phone_with_early_media(system: System, tmp_path: Path) -> None:
+    """PJSIP registers over TCP, is rung on that connection, and speaks before it answers."""
+    async with Room(system, tmp_path) as room:
+        phone = await room.phone(Pjsip, "107", AGENT_HZ, transport="tcp")
+        await room.sign_in("107")
+        caller = await room.caller("+37121107")
+        await phone.wait("ringing")
+        await phone.early()
+        assert await phone.wait("media") == "active"
+        await asyncio.sleep(0.5)
+        assert not caller.over.is_set()
+        await phone.answer()
+        await phone.wait("up")
+        before = len(caller.line.heard)
+        await asyncio.sleep(TALK_S)
+        await phone.hang_up()
+        await asyncio.wait_for(caller.over.wait(), 3)
+        await phone.wait("over", 3)
+        at_caller = sound.trimmed(caller.line.samples()[before:], EDGE_S)
+        sound.hold_tone(at_caller, AGENT_HZ, where="the caller")
+        at_agent = phone.heard()[-round((TALK_S - EDGE_S) * sound.RATE) : -800]
+        sound.hold_tone(at_agent, CALLER_HZ, where="the agent")
+        left = await room.left_by("+37121107")
+        for side, hz in zip(left.wav.channels, (CALLER_HZ, AGENT_HZ), strict=True):
+            sound.hold_tone(sound.trimmed(side, EDGE_S), hz, where="the recording")
+        assert TALK_S - 0.2 <= left.record["talked_s"] <= TALK_S + 0.5  # not the early media
+
+
+async def test_codecs_that_differ(system: System, tmp_path: Path) -> None:
+    """The agent speaks A-law only (baresip, over TCP), the caller mu-law only (PJSIP)."""
+    async with Room(system, tmp_path) as room:
+        agent = await room.phone(Baresip, "108", AGENT_HZ, codecs=["PCMA"], transport="tcp")
+        await room.sign_in("108")
+        caller = await room.phone(Pjsip, "caller2", CALLER_HZ, host="127.0.0.2", codecs=["PCMU"])
+        await caller.dial(f"sip:200@{system.sip[0]}:{system.sip[1]}")
+        await caller.wait("up")
+        await agent.wait("ringing")
+        await agent.answer()
+        await agent.wait("up")
+        await asyncio.sleep(TALK_S)
+        await agent.hang_up()
+        await caller.wait("over", 3)
+        heard = caller.heard()[-round((TALK_S - EDGE_S) * sound.RATE) : -800]
+        sound.hold_tone(heard, AGENT_HZ, where="the caller's ear")
+        sound.hold_tone(sound.trimmed(agent.heard(), EDGE_S), CALLER_HZ, where="the agent's ear")
+        left = await room.left_by("caller2")
+        for side, hz in zip(left.wav.channels, (CALLER_HZ, AGENT_HZ), strict=True):
+            sound.hold_tone(sound.trimmed(side, EDGE_S), hz, where="the recording")
