@@ -1,0 +1,45 @@
+"""Earlier calls, in memory and bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import callers as module
+from engine.callers import Callers
+
+
+def test_calls_are_counted_when_they_end() -> None:
+    callers = Callers()
+    assert callers.earlier("+371") == (0, "")
+    callers.arrived("c1", "+371")
+    assert callers.earlier("+371") == (0, ""), "the call in progress is no earlier one"
+    callers.ended("c1", "missed")
+    callers.arrived("c2", "+371")
+    callers.ended("c2", "answered")
+    assert callers.earlier("+371") == (2, "answered")
+    assert callers.earlier("+372") == (0, "")
+
+
+def test_an_end_counts_once_and_an_unknown_one_not_at_all() -> None:
+    callers = Callers()
+    callers.arrived("c1", "+371")
+    callers.arrived("c1", "+371")  # from the INVITE and from the log
+    for _ in range(2):
+        callers.ended("c1", "missed")
+    callers.ended("c9", "missed")
+    assert callers.earlier("+371") == (1, "missed")
+
+
+def test_a_withheld_number_is_nobody() -> None:
+    callers = Callers()
+    callers.arrived("c1", "")
+    callers.ended("c1", "missed")
+    assert callers.earlier("") == (0, "")
+
+
+def test_at_the_limit_the_least_recently_seen_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALLERS_MAX", 3)
+    callers = Callers()
+    for number in ("a", "b", "c", "a", "d"):
+        callers.note(number, 1, "missed")
+    assert [callers.earlier(number)[0] for number in "abcd"] == [1, 0, 1, 1]
