@@ -24,6 +24,11 @@ else
     postgres=$(word)
 fi
 put postgres.env "POSTGRES_PASSWORD=$postgres"
-put redis.env "REDIS_PASSWORD=$(word)"
-put offhook.env "PGPASSWORD=$postgres" \
+if [[ -e secrets/redis.env ]]; then
+    redis=$(sed -n 's/^REDIS_PASSWORD=//p' secrets/redis.env)
+else
+    redis=$(word)
+fi
+put redis.env "REDIS_PASSWORD=$redis"
+put offhook.env "PGPASSWORD=$postgres" "REDIS_PASSWORD=$redis" \
     "OFFHOOK_PASSWORD_101=$(word)" "OFFHOOK_PASSWORD_102=$(word)"
