@@ -251,11 +251,28 @@ class Peer:
         via = re.sub(r";(received|rport)=[^;]*", "", answer["Via"])
         self.send(self.within("ACK", answer, number, via=via))
 
-    def reply(self, request: Message, status: int, reason: str = "OK") -> None:
-        """Answer a request of the other side."""
+    def reply(
+        self,
+        request: Message,
+        status: int,
+        *,
+        tag: str = "",
+        headers: tuple[str, ...] = (),
+        body: str = "",
+    ) -> Message:
+        """Answer a request of the other side; what was sent."""
         same = [(n, v) for n, v in request.headers if n in ("Via", "From", "To", "Call-ID", "CSeq")]
-        lines = [f"SIP/2.0 {status} {reason}", *(f"{name}: {value}" for name, value in same)]
-        self.send("\r\n".join([*lines, "Content-Length: 0", "", ""]))
+        lines = [f"SIP/2.0 {status} Said"]
+        for name, value in same:
+            tagged = name == "To" and tag and ";tag=" not in value
+            lines.append(f"{name}: {value};tag={tag}" if tagged else f"{name}: {value}")
+        lines.append(f"Contact: <sip:peer@{self.host}:{self.port};transport={self.transport}>")
+        lines += headers
+        if body:
+            lines.append("Content-Type: application/sdp")
+        text = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
+        self.send(text)
+        return Message.read(text.encode())
 
     def bye(self, answer: Message, cseq: int = 2) -> Message:
         return self.ask(self.within("BYE", answer, cseq))
@@ -279,16 +296,25 @@ class Peer:
         )
 
 
-def digest(challenge: Message, user: str, password: str, method: str, uri: str) -> str:
+def digest(
+    challenge: Message,
+    user: str,
+    password: str,
+    method: str,
+    uri: str,
+    *,
+    nc: str = "00000001",
+    cnonce: str = "abcdef",
+) -> str:
     """The value of Authorization for the MD5 challenge of a 401 (RFC 7616 3.4)."""
     text = next(v for v in challenge.all("WWW-Authenticate") if "MD5" in v)
     told = dict(re.findall(r'(\w+)="([^"]*)"', text))
     ha1 = _md5(f"{user}:{told['realm']}:{password}")
     ha2 = _md5(f"{method}:{uri}")
-    response = _md5(f"{ha1}:{told['nonce']}:00000001:abcdef:auth:{ha2}")
+    response = _md5(f"{ha1}:{told['nonce']}:{nc}:{cnonce}:auth:{ha2}")
     return (
         f'Digest username="{user}", realm="{told["realm"]}", nonce="{told["nonce"]}", uri="{uri}", '
-        f'response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="abcdef"'
+        f'response="{response}", algorithm=MD5, qop=auth, nc={nc}, cnonce="{cnonce}"'
     )
 
 
