@@ -63,6 +63,7 @@ log = logging.getLogger(__name__)
 
 CLOSE_FILES_S = 2.0
 RECORDS_PACE = Pace(batch=1024, linger_s=0.5)  # one transaction for half a second of facts
+RECORDINGS_PACE = Pace(batch=1024, linger_s=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ class Engine:
             self.recordings_dir,
             self.settings.data_dir / "journal" / "recordings.position",
         )
-        self.journal.subscribe("recordings", files.position, files.deliver)
+        self.journal.subscribe("recordings", files.position, files.deliver, RECORDINGS_PACE)
 
     def _live(self, entry: Entry) -> None:
         """Figures read the log, like everything else."""

@@ -69,7 +69,7 @@ class RecordingsReader:
             async with asyncio.TaskGroup() as group:
                 for call in dict.fromkeys(ready):
                     group.create_task(self._finish(call, self._open[call]))
-            await self._journal.flush()
+            await self._journal.flush(urgent=False)
             for call in dict.fromkeys(ready):  # not before: what fails is delivered again
                 del self._open[call]
         self._keep_position(entries[-1].seq)
@@ -108,7 +108,7 @@ class RecordingsReader:
             if finished.error:
                 log.error("recording %s: %s", recording, finished.error)
                 continue
-            await self._journal.flush()
+            await self._journal.flush(urgent=False)
             _remove(there)
 
     def _is_told(self, recording: str, since: int) -> bool:

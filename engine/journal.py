@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import itertools
 import logging
 import time
 from collections import deque
@@ -107,7 +106,7 @@ class Journal:
         sync: bool = True,
         readers: Iterable[str] = (),
         keep_s: float = 86_400.0,
-        linger_s: float = 0.005,
+        linger_s: float = 0.05,
         files: Files | None = None,
         wall: Callable[[], float] = time.time,
     ) -> Self:
@@ -154,10 +153,11 @@ class Journal:
             self._schedule()
         return entry
 
-    def when_durable(self, seq: int, callback: Callable[[], None]) -> None:
+    def when_durable(self, seq: int, callback: Callable[[], None], *, urgent: bool = True) -> None:
         """Run the callback once all up to ``seq`` is on disk, in seq order; now if it is.
 
-        Callbacks must not raise; one that does is logged and the next one runs.
+        Not ``urgent``: with the next write, within ``linger_s``. Callbacks must not raise; one
+        that does is logged and the next one runs.
         """
         if seq <= self._durable_seq:
             callback()
@@ -167,16 +167,16 @@ class Journal:
                 f"nothing was appended as {seq} yet, the last is {self._backlog.last_seq}"
             )
         self._notices.once(seq, callback)
-        if seq > self._backlog.handed_seq and not self._urgent:
+        if urgent and seq > self._backlog.handed_seq and not self._urgent:
             self._urgent = True
             if not self._writing and self._linger_s:
                 self._schedule()
 
-    async def flush(self) -> None:
+    async def flush(self, *, urgent: bool = True) -> None:
         """Return when everything appended up to now is durable."""
         if self._backlog.count:
             done = asyncio.Event()
-            self.when_durable(self._backlog.last_seq, done.set)
+            self.when_durable(self._backlog.last_seq, done.set, urgent=urgent)
             await done.wait()
 
     @property
@@ -306,7 +306,8 @@ class Journal:
         if not self._recent or after + 1 < self._recent[0].seq:
             return None
         start = after + 1 - self._recent[0].seq
-        return list(itertools.islice(self._recent, start, start + limit))
+        # By index from the nearer end: who keeps up asks for the last few of thousands.
+        return [self._recent[at] for at in range(start, min(start + limit, len(self._recent)))]
 
     def cursor(self, after: int) -> Cursor:
         return Cursor(self._folder, self._registry, after)

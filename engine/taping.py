@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.legs import Legs
 from engine.turns import Turns, register
@@ -53,7 +53,7 @@ class Taping:
         path = tape.command.path if tape else effect.path
         command = media.Record(effect.recording, path, effect.left, effect.right)
         if tape is None:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             self.none_runs.clear()
             self._tapes[effect.recording] = Tape(call.id, command, self._turns.clock.now())
         else:

@@ -19,7 +19,7 @@ from router.media.client import WorkerClient, WorkerLost
 
 log = logging.getLogger(__name__)
 
-ACKNOWLEDGE_EVERY_S = 0.2
+ACKNOWLEDGE_EVERY_S = 1.0
 RECONNECT_S = 0.2
 CONNECT_TRIES = 100
 CONNECT_PAUSE_S = 0.02
@@ -211,7 +211,7 @@ class Workers:
             seq = self._journal.append(
                 "", WorkerReport(self._lives[name], number), self._clock.now()
             ).seq
-        self._journal.when_durable(seq, lambda: self._durable(reports))
+        self._journal.when_durable(seq, lambda: self._durable(reports), urgent=False)
 
     def _durable(self, reports: dict[str, int]) -> None:
         for name, number in reports.items():

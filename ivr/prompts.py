@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from config.errors import ConfigError, PeerError
@@ -80,10 +81,10 @@ class PromptStore:
         found: list[str] = []
         for prompt in prompts:
             if isinstance(prompt, Phrase):
-                parts = catalogue().files(prompt.name, prompt.language)
+                parts = _shipped(prompt.name, prompt.language)
                 if not parts:
                     return None
-                found += map(str, parts)
+                found += parts
             elif isinstance(prompt, Audio) and prompt.file.endswith(".ulaw"):
                 found.append(prompt.file)
             else:
@@ -145,6 +146,12 @@ class PromptStore:
             return await asyncio.to_thread(encode, samples)
 
         return self._static.find(key) or await cache.get(key, make)
+
+
+@lru_cache(maxsize=4096)
+def _shipped(name: str, language: str) -> tuple[str, ...]:
+    """The files of a shipped phrase; () where there is none."""
+    return tuple(map(str, catalogue().files(name, language)))
 
 
 def _parts(phrase: Phrase) -> tuple[Path, ...]:

@@ -66,6 +66,21 @@ class Live:
     agents: dict[str, int]
 
 
+_OF_INTEREST: frozenset[type] = frozenset(
+    {
+        CallQueued,
+        QueueVisitEnded,
+        OfferEnded,
+        AgentPresence,
+        CallConnected,
+        CallTransferred,
+        CallHeld,
+        CallResumed,
+        CallEnded,
+    }
+)
+
+
 @dataclass(slots=True)
 class Statistics:
     """All figures. ``totals`` and ``outcomes`` count from the first entry folded and only grow;
@@ -84,6 +99,8 @@ class Statistics:
     def apply(self, entry: Entry) -> None:
         """Take one entry; those of no interest are passed over."""
         self.seq = entry.seq
+        if type(entry.event) not in _OF_INTEREST:
+            return
         call, at = entry.call, entry.at
         match entry.event:
             case CallQueued() as event:
@@ -108,8 +125,6 @@ class Statistics:
             case CallEnded(outcome=outcome):
                 self.outcomes[outcome] += 1
                 self._connected.pop(call, None)
-            case _:
-                return
         self._forget(at)
 
     # Queues.

@@ -11,6 +11,7 @@ from config.errors import PeerError
 from router.media.frames import (
     ANSWER,
     REPORT,
+    UNANSWERED,
     FrameError,
     Splitter,
     decode_from_worker,
@@ -102,8 +103,7 @@ class WorkerClient(asyncio.Protocol):
 
     def send(self, command: Command) -> None:
         """Send a command and forget it; a refusal is logged. Dropped when the worker is lost."""
-        self._number += 1
-        self._write(encode_command(self._generation, self._number, command))
+        self._write(encode_command(self._generation, UNANSWERED, command))
 
     async def ask(self, command: Command, timeout_s: float = ANSWER_S_MAX) -> Answer:
         """Send a command and wait for its answer. Raises WorkerLost."""
@@ -200,7 +200,7 @@ class WorkerClient(asyncio.Protocol):
                 if not future.done():
                     future.set_result(body)  # type: ignore[arg-type]
             elif isinstance(body, Refused):
-                log.warning("worker %s refused command %d: %s", self.name, number, body.reason)
+                log.warning("worker %s refused a command: %s", self.name, body.reason)
         elif kind == REPORT:
             self._on_report(self.name, number, body)  # type: ignore[arg-type]
         else:

@@ -12,6 +12,7 @@ from router.media import protocol
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 
 COMMAND, ANSWER, REPORT, FIGURE = range(4)
+UNANSWERED = 0  # the number of a command whose answer nobody waits for: only a refusal is sent
 
 _encode = msgspec.msgpack.Encoder().encode
 _command = msgspec.msgpack.Decoder(tuple[int, int, int, str, msgspec.Raw])

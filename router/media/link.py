@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from router.media.frames import (
+    UNANSWERED,
     FrameError,
     Splitter,
     decode_command,
@@ -161,7 +162,9 @@ class Link:
         elif isinstance(command, Acknowledge):
             self.outbox.acknowledge(command.report)
         else:
-            self._queue(connection, encode_answer(number, self._carry_out(command)))
+            answer = self._carry_out(command)
+            if number != UNANSWERED or isinstance(answer, Refused):
+                self._queue(connection, encode_answer(number, answer))
 
     def _carry_out(self, command: Command) -> Answer:
         try:

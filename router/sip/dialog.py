@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from config.errors import PeerError
 from router.sip.effects import Flow
@@ -172,6 +173,7 @@ def _resolve(dialog: Dialog) -> Flow:
     return hop
 
 
+@lru_cache(maxsize=1024)
 def _is_out_of_reach(host: str, source: str) -> bool:
     """A Contact that cannot be meant: an unspecified address, or a private one of a peer that
     talks to us from a public one."""

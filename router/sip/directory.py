@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from config.settings import Settings, parse_source
@@ -62,13 +63,9 @@ class SettingsDirectory:
                 )
 
     def trunk_at(self, host: str, port: int) -> str | None:
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
+        address = _address(host)
+        if address is None:
             return None
-        mapped = getattr(address, "ipv4_mapped", None)
-        if mapped is not None:
-            address = mapped
         for network, wanted, name in self._networks:
             if address.version == network.version and address in network and wanted in (None, port):
                 return name
@@ -76,3 +73,13 @@ class SettingsDirectory:
 
     def user(self, name: str) -> DirectoryUser | None:
         return self._users.get(name)
+
+
+@lru_cache(maxsize=1024)
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address of a literal, an IPv4-mapped one as IPv4; None for anything else."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from router.sip.errors import ParseError
@@ -211,7 +212,7 @@ def _negotiate(medium: Medium, codec: str, local: LocalMedia) -> Negotiated:
     """Directions of RFC 3264 6.1 and 8.4, addresses, digits."""
     if medium.host is None:
         raise SdpError("Session description has no connection address")
-    address = ipaddress.ip_address(medium.host)
+    address = _address(medium.host)
     if address.is_multicast:
         raise SdpError("Multicast is not supported", 488)
     sends, receives = _SENDS[medium.direction]
@@ -270,6 +271,7 @@ def _refused(medium: Medium) -> str:
 # --- reading ---------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=64)  # the same body is read for its addresses, then for the answer
 def parse_description(body: bytes) -> Description:
     """Parse; unknown lines are ignored, bare LF line ends are taken (RFC 4566 5).
 
@@ -322,6 +324,11 @@ def _direction(lines: list[str], default: Direction) -> Direction:
     return default
 
 
+@lru_cache(maxsize=1024)
+def _address(literal: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(literal)
+
+
 def _host(connection: str) -> str:
     """The address of ``IN IP4 192.0.2.1[/ttl]``."""
     parts = connection.split()
@@ -329,7 +336,7 @@ def _host(connection: str) -> str:
         raise SdpError("Malformed c= line")
     literal = parts[2].partition("/")[0]
     try:
-        address = ipaddress.ip_address(literal)
+        address = _address(literal)
     except ValueError:
         # a host name would need DNS in the media path
         raise SdpError("Connection address is no IP address", 488) from None
