@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import re
+import socket
+import time
 
 import pytest
 
 from tests.router.sip.test_fuzz import CORPUS, mutate
 from tests.wire import sipp
-from tests.wire.raw_sip import Peer
+from tests.wire.raw_sip import Message, Peer, sdp
 from tests.wire.system import STRANGER, TRUNK, System, eventually
 
 DATAGRAMS = 2000
@@ -49,6 +53,56 @@ def test_a_burst_and_then_a_call(system: System, host: str, seed: int) -> None:
     system.wait_for_tickets(f"+3714001{seed}{host[-1]}%", 1)
     if host == STRANGER:
         assert len(system.calls()) == before + 1, "a stranger's datagram became a call"
+
+
+def media_of(answer: Message) -> tuple[str, int]:
+    found = re.search(r"c=IN IP4 (\S+)(?s:.*)m=audio (\d+)", answer.body)
+    assert found is not None, answer.body
+    return found.group(1), int(found.group(2))
+
+
+def test_broken_rtp_from_anywhere(system: System) -> None:
+    """The caller's music goes on to the caller's port, at its pace, and to nobody else."""
+    dice = random.Random(3)
+    rtp = b"\x80\x08" + bytes(10) + b"\xd5" * 160
+    rtcp = b"\x81\xc8\x00\x0c" + bytes(48)
+    with (
+        Peer(system.sip, TRUNK) as caller,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+    ):
+        for sock, host in ((ear, TRUNK), (stranger, STRANGER)):
+            sock.bind((host, 0))
+            sock.setblocking(False)
+        invite = caller.request(
+            "INVITE",
+            "700",
+            caller="+37140020000",
+            body=sdp(TRUNK, ear.getsockname()[1]),
+        )
+        answer = caller.ask(invite)
+        caller.acknowledge(answer)
+        host, port = media_of(answer)
+        began = time.monotonic()
+        while (lasted := time.monotonic() - began) < 1.5:
+            for _ in range(20):
+                junk = mutate(dice.choice((rtp, rtcp, rtp * 9)), dice)
+                dice.choice((ear, stranger)).sendto(junk, (host, port + dice.choice((0, 0, 1))))
+            time.sleep(0.01)
+        heard = [packet for packet in drained(ear) if packet[:1] == b"\x80"]
+        assert 0.8 < len(heard) / (lasted * 50) < 1.2, f"{len(heard)} packets in {lasted:.2f} s"
+        assert not drained(stranger), "a stranger took the audio"
+        assert caller.bye(answer).status == 200
+    system.still_runs()
+    system.wait_for_tickets("+37140020000", 1)
+
+
+def drained(sock: socket.socket) -> list[bytes]:
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            found.append(sock.recv(2048))
+    return found
 
 
 def test_what_became_a_call_has_its_ticket(system: System) -> None:
