@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import struct
@@ -53,20 +54,42 @@ def finish(paths: Sequence[str], target: str) -> Finished:
     part = f"{target}.part"
     directory = os.path.dirname(target) or "."
     os.makedirs(directory, exist_ok=True)
-    try:
-        with open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b") as out:
+    with _alone(part) as out:
+        try:
             frames, warnings = _write(paths, out)
             sha256 = _hash(out)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(part, target)
-        _sync_directory(directory)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
+            os.replace(part, target)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+            raise
+    _sync_directory(directory)
     size = WAV.size + frames * FRAME_BYTES
     return Finished(sha256, frames / RATE, size, "; ".join(warnings))
+
+
+def _alone(path: str) -> BinaryIO:
+    """The file, empty, with nobody else at it.
+
+    The finishing process of an engine that was killed ends its job; the next engine's, which
+    has the same job, waits for that and then makes the file again.
+    """
+    while True:
+        file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "w+b")  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            mine = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+        except FileNotFoundError:
+            mine = False  # the other one has given it its name
+        except BaseException:
+            file.close()
+            raise
+        if mine:
+            file.truncate(0)
+            return file
+        file.close()
 
 
 def wav_header(frames: int) -> bytes:

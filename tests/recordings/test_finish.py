@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import resource
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,26 @@ def test_size_sum_and_duration(tmp_path: Path) -> None:
     assert read_wav(target).duration_s == 3.25
     assert [p.name for p in target.parent.iterdir()] == ["deep.wav"]
     assert target.stat().st_mode & 0o077 == 0
+
+
+def test_the_process_of_a_killed_engine_ends_its_job_first(tmp_path: Path) -> None:
+    """Two engines' finishing processes have the same job: neither spoils the other's file."""
+    target = tmp_path / "out.wav"
+    path = write_log(tmp_path / "a", speak(Beeps(), 0, 3), end=3.25)
+    part = Path(f"{target}.part")
+    with part.open("wb") as theirs, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        ours = pool.submit(finish, [path], str(target))
+        for _ in range(100):
+            theirs.write(b"x" * 1000)
+        theirs.flush()
+        assert not ours.done()
+        part.rename(target)
+        theirs.close()
+        done = ours.result(10)
+    assert done.sha256 == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert read_wav(target).duration_s == 3.25
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "out.wav"]
 
 
 def test_parts_join_with_silence_between(tmp_path: Path) -> None:
