@@ -110,7 +110,7 @@ class FakeJournal:
         else:
             heapq.heappush(self._waiting, (seq, len(self._waiting), callback))
 
-    async def flush(self) -> None:
+    async def flush(self, *, urgent: bool = True) -> None:
         self.flushes += 1
         self.sync()
 
