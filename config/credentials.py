@@ -52,9 +52,7 @@ class Secrets:
 def load_secrets(settings: Settings) -> Secrets:
     """Read, and make what is missing. Raises ConfigError where a named source is empty."""
     path = settings.data_dir / FILE
-    kept: dict[str, dict[str, str]] = {}
-    if path.exists():
-        kept = json.loads(path.read_text())
+    kept = _read(path)
     own = kept.setdefault("own", {})
     before = json.dumps(kept, sort_keys=True)
     own.setdefault("nonce_secret", secrets.token_hex(32))
@@ -80,6 +78,27 @@ def load_secrets(settings: Settings) -> Secrets:
     return Secrets(
         bytes.fromhex(own["nonce_secret"]), own["admin_token"], phones, trunks, state or ""
     )
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    """What was generated before: sections of names and texts."""
+    try:
+        kept = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(str(path), 0, "", f"cannot be read ({error.strerror})") from error
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict) or not all(map(_is_section, kept.values())):
+        raise ConfigError(
+            str(path), 0, "", "is damaged; restore it, or remove it to have new passwords made"
+        )
+    return kept
+
+
+def _is_section(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def _password() -> str:
@@ -110,10 +129,16 @@ def _named(
 
 
 def _write(path: Path, kept: dict[str, dict[str, str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".new")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(kept, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".new")
+        part.unlink(missing_ok=True)  # of a crash; its mode would stay
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(kept, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            str(path), 0, "data_dir", f"cannot be written ({error.strerror}); give another folder"
+        ) from error

@@ -7,8 +7,11 @@ import secrets
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from config.credentials import load_secrets
 from config.loading import load_settings
+from config.settings import Token
 
 
 def phones(config: Path | None) -> int:
@@ -40,6 +43,12 @@ def token(name: str, role: str, agent: str | None) -> int:
         return 2
     text = secrets.token_urlsafe(24)
     digest = hashlib.sha256(text.encode()).hexdigest()
+    try:
+        Token.model_validate({"name": name, "role": role, "agent": agent, "sha256": digest})
+    except ValidationError as error:
+        for wrong in error.errors():
+            print(f"{wrong['loc'][-1]}: {wrong['msg']}", file=sys.stderr)
+        return 2
     print(f"token (shown once): {text}", file=sys.stderr)
     print("tokens:")
     print(f"  - name: {name}")

@@ -14,6 +14,8 @@ def load(config: Path | None) -> tuple[Settings, FlowSet]:
     """Settings and flows. Raises ConfigError with file, line and remedy."""
     settings = load_settings(config)
     queues = frozenset(queue.name for queue in settings.queues)
+    if settings.flows_dir is None and not any(number.flow for number in settings.numbers):
+        return settings, FlowSet({}, "none")  # the shipped flows know queues of their own
     flows = load_flows(settings.flows_dir or SHIPPED_DIR, queues=queues)
     for at, number in enumerate(settings.numbers):
         if number.flow is not None and flows.get(number.flow) is None:

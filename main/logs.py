@@ -6,7 +6,8 @@ import logging
 import re
 import time
 
-NUMBER = re.compile(r"(?<![\w.:/-])\+?\d{7,15}(?![\w.:/-])")
+# Not within a word (an id), a path or an address of four numbers.
+NUMBER = re.compile(r"(?<![\w./+])\+?\d{7,15}(?![\w/]|\.\d)")
 
 
 def mask(text: str) -> str:
