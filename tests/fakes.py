@@ -103,7 +103,7 @@ class FakeJournal:
             for told in self._live:
                 told(entry)
 
-    def when_durable(self, seq: int, callback: Callable[[], None]) -> None:
+    def when_durable(self, seq: int, callback: Callable[[], None], *, urgent: bool = True) -> None:
         assert seq <= self.last_seq, "nothing was appended under this number yet"
         if seq <= self.durable_seq:
             callback()
