@@ -100,6 +100,38 @@ async def test_phones_and_tickets_outlive_the_engine(tmp_path: Path) -> None:
     assert not complaints, complaints
 
 
+async def test_killed_again_and_again(tmp_path: Path) -> None:
+    """Whatever a call was at when its engine died, it leaves one ticket; the phone stays."""
+    system = System(tmp_path)
+    system.start()
+    numbers = tuple(f"+371200003{n:02}" for n in range(6))
+    try:
+        async with people(system, ("103",), numbers) as (agent, *callers):
+            await sign_in(agent)
+            for n, caller in enumerate(callers):
+                caller.call("100")
+                await asyncio.wait_for(caller.up.wait(), 10)
+                if n % 3:
+                    await asyncio.sleep(0.3)
+                    await caller.line.press("1")
+                await asyncio.sleep(0.4 * n % 1.1)
+                if n % 2:
+                    await asyncio.to_thread(kill_the_engine, system)
+            agent.up.clear()
+            last = Softphone(LATER, "", TRUNK, system.sip)
+            await last.start()
+            await to_the_queue(last)
+            await asyncio.wait_for(agent.up.wait(), 10)
+            last.hang_up()
+            last.vanish()
+            for number in (*numbers, LATER):
+                await asyncio.to_thread(system.wait_for_tickets, number, 1)
+    finally:
+        system.stop()
+    complaints = [line for line in system.complaints() if "died after" not in line]
+    assert not complaints, complaints
+
+
 def _until_one_waits(system: System) -> None:
     def waiting() -> bool:
         with system.client() as client:
