@@ -18,13 +18,7 @@ from typing import IO, Self
 
 from config.errors import MisuseError
 from engine.journal_backlog import Backlog
-from engine.journal_file import (
-    Cursor,
-    Entry,
-    JournalError,
-    Recovered,
-    recover,
-)
+from engine.journal_file import Cursor, Entry, JournalError, Recovered, recover
 from engine.journal_notices import Notices
 from engine.journal_reader import Deliver, Pace, Subscription
 from engine.journal_shelf import JournalFigures, Shelf

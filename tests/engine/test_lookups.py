@@ -13,7 +13,7 @@ PLAIN = "start: bye\nnodes:\n  bye: {type: hangup}\n"
 ASKING = """\
 start: who
 nodes:
-  who: {type: lookup, url: 'http://127.0.0.1:9/x', timeout_s: 1, fields: {}, next: bye, on_failure: bye}
+  who: {type: lookup, url: 'http://127.0.0.1:9/x', timeout_s: 1, next: bye, on_failure: bye}
   bye: {type: hangup}
 """
 

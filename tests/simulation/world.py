@@ -273,7 +273,7 @@ class World:
             key = self.random.choice("11112305#")
             self.agenda.after(
                 self.random.uniform(0, 15),
-                lambda: self.turns.feed(call.id, on.KeyPressed(leg, key)),
+                lambda key=key: self.turns.feed(call.id, on.KeyPressed(leg, key)),
             )
         if self.random.random() < 0.6:
             patience = self.random.expovariate(1 / 60)
