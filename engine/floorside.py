@@ -68,7 +68,7 @@ class FloorSide:
     def _enter(self, call: Call, effect: do.EnterQueue) -> None:
         care = self._care.get(effect.queue)
         if care is None:
-            self._turns.feed(call.id, on.HangUpAsked(f"unknown queue {effect.queue}"))
+            self._turns.feed(call.id, on.HangUpAsked(f"unknown queue {effect.queue}", cut=True))
             return
         self.on_enter(call.id, effect.queue)
         self._turns.feed(call.id, on.Queued(care))

@@ -104,7 +104,9 @@ def other_gone(call: Call, happened: on.LegGone, now: float) -> list[do.Effect]:
 def hang_up(call: Call, happened: on.HangUpAsked, now: float) -> list[do.Effect]:
     if happened.cut and call.phase == "talking":
         call.marks.talk_cut = now
-    return end(call, now, "bye", f"ended by {happened.by}", 480, leaves="removed")
+    # Not "bye": the caller did not leave, so a wait that this ends is no short abandon.
+    cause: on.Cause = "failed" if happened.cut else "no-answer"
+    return end(call, now, cause, f"ended by {happened.by}", 480, leaves="removed")
 
 
 # --- the flow ---------------------------------------------------------------------------------

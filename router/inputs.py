@@ -226,7 +226,7 @@ class TransferAsked:
 
 @dataclass(frozen=True, slots=True)
 class HangUpAsked:
-    """``cut``: a talk that this ends was not over (a shutdown): the call is dropped."""
+    """``cut``: the call was not over (a shutdown): a talk is dropped, a menu is our failure."""
 
     by: str
     cut: bool = False

@@ -17,12 +17,13 @@ from router.call_table import TABLE, step
 
 CARE = on.QueueCare("support", announce_s=30.0, callback_key="1")
 INPUTS = typing.get_args(on.Input)
+MAIN = on.Destination("flow", "main")
 
 
 class Story:
     """Drives a call and keeps what it wanted."""
 
-    def __init__(self, to: on.Destination = on.Destination("flow", "main"), **more: object) -> None:
+    def __init__(self, to: on.Destination = MAIN, **more: object) -> None:
         self.call = Call("c", CallRules(recordings_dir="/r"))
         self.now = 1000.0
         self.effects: list[do.Effect] = []
@@ -100,8 +101,8 @@ def sample(kind: type) -> on.Input:
         "max_s": 60.0,
         "to": "callback",
     }
-    names = [f for f in typing.get_type_hints(kind)]
     hints = typing.get_type_hints(kind)
+    names = list(hints)
     made = {}
     for name in names:
         if name in values:
@@ -361,6 +362,20 @@ def inputs() -> st.SearchStrategy[on.Input]:
             on.TimerFired, st.sampled_from(["ring", "announce", "closing", "voicemail", "flow"])
         ),
     )
+
+
+@pytest.mark.parametrize(("cut", "by"), [(True, "shutdown"), (False, "supervisor")])
+def test_a_wait_that_we_end_is_missed_however_short_it_was(cut: bool, by: str) -> None:
+    story = Story().wait()
+    story.feed(on.HangUpAsked(by, cut=cut), 1.0)
+    assert story.outcome == "missed"
+
+
+def test_a_menu_that_we_cut_is_our_failure_as_after_a_crash() -> None:
+    story = Story()
+    story.feed(on.LegUp("in"))
+    story.feed(on.HangUpAsked("shutdown", cut=True), 1.0)
+    assert story.outcome == "failed"
 
 
 @settings(max_examples=400, deadline=None)
