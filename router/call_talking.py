@@ -15,7 +15,6 @@ from router.call import (
     new_leg,
     new_play,
     start_recording,
-    stop_recording,
     talk_ended,
 )
 from router.call_flow import REFUSED_STATUS, worse
@@ -167,7 +166,8 @@ def _transfer_at_once(
     if by_agent:
         out.append(do.AgentDone(by_agent))
     call.other_leg = ""
-    out += stop_recording(call)
+    # One file for the whole call: a ticket holds one recording, and none of the talks is lost.
+    out += start_recording(call, "", "talk")
     if to.kind == "queue":
         return [*out, do.EnterQueue(to.name)]
     call.phase = "flow"
