@@ -211,9 +211,11 @@ class Engine:
         self.records_reader = self.journal.subscribe(
             "records", await _position("database", reader.position), reader.apply, RECORDS_PACE
         )
-        self.journal.subscribe(
-            STATE, await _position("state store", state.position), state.apply, STATE_PACE
-        )
+        held, last = self.journal.recovered.held, self.journal.last_seq
+        position = await _position("state store", state.position, empty=held)
+        if position <= last:  # of this log, not another machine's: all that matters passes again
+            position = min(position, held)
+        self.journal.subscribe(STATE, position, state.apply, STATE_PACE)
 
     def _start_recordings(self) -> None:
         files = RecordingsReader(
@@ -355,10 +357,11 @@ class Engine:
         self.floor.reload(settings)
 
 
-async def _position(store: str, ask: Callable[[], Awaitable[int]]) -> int:
-    """Where a store stands. One that is away says so itself, with its first delivery."""
+async def _position(store: str, ask: Callable[[], Awaitable[int]], empty: int = 0) -> int:
+    """Where a store stands, ``empty`` for one that has nothing. One that is away is read to from
+    the beginning: it says itself, when it is back, what it has."""
     try:
-        return await ask()
+        return await ask() or empty
     except Exception as error:
         log.error("the %s is away and catches up when it is back: %s", store, type(error).__name__)
         return 0

@@ -61,7 +61,7 @@ class StateStore(Protocol):
     async def close(self) -> None: ...
 
 
-def changes(entries: Iterable[Entry]) -> dict[tuple[str, str], Change]:
+def changes(entries: Iterable[Entry]) -> list[Change]:
     """What these entries come to: the last change of each name.
 
     An agent who is being offered a call is kept as what came before: the offer ends with the
@@ -82,17 +82,14 @@ def changes(entries: Iterable[Entry]) -> dict[tuple[str, str], Change]:
         else:
             continue
         found[change.table, change.name] = change
-    return found
+    return list(found.values())
 
 
 class MemoryState:
-    """The default: of this process, made from the log again at each start.
+    """The default: of this process, made from the log again at each start."""
 
-    ``position`` is where to read from: the log's first entry that matters.
-    """
-
-    def __init__(self, position: int = 0) -> None:
-        self._position = position
+    def __init__(self) -> None:
+        self._position = 0
         self._tables = Snapshot()
 
     async def position(self) -> int:
@@ -100,7 +97,7 @@ class MemoryState:
 
     async def apply(self, entries: Sequence[Entry]) -> None:
         fresh = [entry for entry in entries if entry.seq > self._position]
-        for change in changes(fresh).values():
+        for change in changes(fresh):
             table: dict[str, Kept] = getattr(self._tables, change.table)
             if change.kept is None:
                 table.pop(change.name, None)
@@ -116,13 +113,10 @@ class MemoryState:
         return None
 
 
-def open_state(address: str, domain: str, password: str, held: int) -> StateStore:
-    """``memory`` or ``redis://host:port/db`` (``rediss://`` with TLS). Nothing is connected yet.
-
-    ``held``: from where on the journal holds what matters.
-    """
+def open_state(address: str, domain: str, password: str) -> StateStore:
+    """``memory`` or ``redis://host:port/db`` (``rediss://`` with TLS). Nothing is connected yet."""
     if address == "memory":
-        return MemoryState(held)
+        return MemoryState()
     from engine.state_redis import RedisState  # some MB that only who uses it pays for
 
     return RedisState(address, domain, password)

@@ -83,9 +83,7 @@ async def run(config: Path | None, handover: Handover) -> None:
             workers={worker.name: Path(worker.socket) for worker in handover.workers},
             version=version(),
             musics=await musics_of(settings, prompts),
-            state=open_state(
-                settings.store.state, settings.sip.domain, secrets.state, journal.recovered.held
-            ),
+            state=open_state(settings.store.state, settings.sip.domain, secrets.state),
         ),
         timers,
         clock,

@@ -232,6 +232,25 @@ async def test_another_machine_carries_on(start: Start) -> None:
     assert kept.presence["anna"].event == AgentPresence("anna", "wrap-up", "", "support", NOW + 5)
 
 
+async def test_state_in_memory_is_made_of_what_the_log_holds(tmp_path: Path, start: Start) -> None:
+    old = [("c", CallArrived("+37120000001", "100", "trunk")), ("c", CallEnded("failed", "x"))]
+    journal = Journal.open(tmp_path / "journal", product_registry(), sync=False)
+    for n, (call, event) in enumerate([*old * 50, *LEFT[:2]]):
+        journal.append(call, event, NOW - 200 + n)
+        journal.hold(Holds.NAME, 100)
+    await journal.flush()
+    journal.abandon()
+    store = MemoryState()
+    engine = await start(store)
+    assert engine.journal.recovered.held == 100
+    async with asyncio.timeout(10):
+        while await store.position() < engine.journal.last_seq:
+            await asyncio.sleep(0)
+    kept = await store.load()
+    assert kept.presence.keys() == {"anna"}
+    assert [phone.event for phone in kept.phones.values()] == [PHONE]
+
+
 async def test_a_state_store_that_is_away_holds_up_nothing(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from config.settings import AgentSettings, QueueSettings, Settings, Store
 from engine import state_redis
 from engine.journal import Entry, Journal, Pace
 from engine.registry import product_registry
-from engine.state import Change, MemoryState, Snapshot, StateStore, changes, open_state
+from engine.state import Change, Snapshot, StateStore, changes, open_state
 from engine.state_redis import RedisState
 from queues.events import AgentPresence, OfferMade
 from router.events import CallArrived, PhoneGone, PhoneRegistered
@@ -45,10 +45,10 @@ def redis_address(redis_server: str) -> str:
 @pytest.fixture(params=["memory", "redis"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[StateStore]:
     if request.param == "memory":
-        yield open_state("memory", DOMAIN, "", 0)
+        yield open_state("memory", DOMAIN, "")
         return
     address = request.getfixturevalue("redis_address")
-    opened = open_state(address, DOMAIN, "", 0)
+    opened = open_state(address, DOMAIN, "")
     assert isinstance(opened, RedisState)
     yield opened
     await opened.close()
@@ -132,13 +132,6 @@ async def test_it_follows_a_journal(store: StateStore, tmp_path: Path) -> None:
     assert await store.position() == 100
 
 
-async def test_memory_starts_where_the_log_still_matters() -> None:
-    store = MemoryState(41)
-    assert await store.position() == 41
-    await store.apply([Entry(41, 1.0, "", ANNA), Entry(42, 2.0, "", BORIS)])
-    assert [kept.event for kept in (await store.load()).phones.values()] == [BORIS]
-
-
 # --- Redis only ------------------------------------------------------------------------------
 
 
@@ -182,7 +175,7 @@ async def test_a_second_writer_is_noticed(
     store = RedisState(redis_address, DOMAIN)
     position = "offhook:{offhook.test}:position:state"
 
-    def meanwhile(fresh: Sequence[Entry]) -> dict[tuple[str, str], Change]:
+    def meanwhile(fresh: Iterable[Entry]) -> list[Change]:
         with redis.Redis.from_url(redis_address) as client:
             client.set(position, 17)
         return changes(fresh)
@@ -194,6 +187,31 @@ async def test_a_second_writer_is_noticed(
     assert await store.position() == 17
     await store.apply(entries(ANNA))  # again: passed over, the other has gone further
     assert await store.load() == Snapshot()
+    await store.close()
+
+
+@pytest.mark.parametrize("loss", ["everything", "the latest"])
+async def test_a_store_that_lost_something_is_filled_anew(redis_address: str, loss: str) -> None:
+    """Redis started again without its data, or with that of its last snapshot."""
+    store = RedisState(redis_address, DOMAIN)
+    await store.position()
+    await store.apply(entries(AgentPresence("anna", "available"), ANNA))
+    gone = PhoneGone(ANNA.user, ANNA.uri, "expired")
+    await store.apply(entries(BORIS, gone, first=3))
+    async with Redis.from_url(redis_address) as client:
+        if loss == "everything":
+            await client.flushall()
+        else:
+            await client.set("offhook:{offhook.test}:position:state", 2)
+            await client.hset(
+                "offhook:{offhook.test}:phones", f"{ANNA.user} {ANNA.uri}", b"[1, {}]"
+            )
+            await client.hdel("offhook:{offhook.test}:phones", f"{BORIS.user} {BORIS.uri}")
+    await store.apply(entries(AgentPresence("boris", "available"), first=5))
+    found = await store.load()
+    assert found.presence.keys() == {"anna", "boris"}
+    assert [kept.event for kept in found.phones.values()] == [BORIS]
+    assert await store.position() == 5
     await store.close()
 
 
