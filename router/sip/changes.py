@@ -164,8 +164,14 @@ def on_failure(core: Core, tx: str, call: Outstanding, status: int, now: float) 
 def on_invite(core: Core, leg: Leg, tx: str, request: Request, now: float) -> None:
     """A re-INVITE (RFC 3261 14.2). ParseError where a header is malformed."""
     refused: Refusal = None
+    if leg.unacked is not None and not leg.unacked.late:
+        # RFC 5407 3.1.4: who changes the session has our 2xx, the ACK is late or was lost. Where
+        # the ACK brings an answer (3.1.5), the change must wait for it.
+        leg.unacked = None
+        core.alarms.clear(leg.id, "2xx")
+        fire(core, leg, "acked", now, Why())
     if leg.state != "confirmed":
-        refused = 491, []  # RFC 5407 3.1.2: our own INVITE is not acknowledged yet
+        refused = 491, []  # RFC 5407 3.1.5: the answer to our offer is still to come
     elif leg.asked is not None:
         refused = _busy(core)
     elif leg.changing or leg.unacked is not None:

@@ -15,7 +15,7 @@ from router.sip.effects import (
     Send,
     TransferAsked,
 )
-from router.sip.message import Request
+from router.sip.message import Request, Response
 from tests.router.sip.world import Peer, answered, endpoint, tight
 
 
@@ -380,18 +380,36 @@ def test_a_second_change_meanwhile_is_turned_away(peer: Peer) -> None:
     assert answer.retry_after is not None
     assert 0 <= answer.retry_after <= 10
     peer.take(peer.endpoint.accept_change(leg, b"held", peer.now))
-    again = peer.within("INVITE", cseq=4, body=b"x")  # its 200 has no ACK yet
-    assert again is not None
-    assert again.status == 491
+    peer.within("INVITE", cseq=4, body=b"x")  # the ACK to its 200 was lost
+    peer.take(peer.endpoint.accept_change(leg, b"held again", peer.now))
+    assert peer.response().body == b"held again"
 
 
-def test_two_reinvites_at_once_and_one_before_the_ack(peer: Peer) -> None:
+def test_a_reinvite_before_the_ack(peer: Peer) -> None:
+    """RFC 5407 3.1.4: it is taken, and the first 200 is not sent again."""
     leg = peer.call()
     peer.take(peer.endpoint.answer(leg, b"answer", peer.now))
+    peer.within("INVITE", cseq=2, body=b"hold")
+    assert peer.events[-2:] == [Confirmed(leg, b""), ChangeAsked(leg, "INVITE", b"hold")]
+    peer.take(peer.endpoint.accept_change(leg, b"held", peer.now))
+    assert (peer.response().status, peer.response().body) == (200, b"held")
+    peer.within("ACK", cseq=1)  # late: it is not that of the re-INVITE
+    peer.clear()
+    peer.tick(peer.now + 0.6)
+    assert [m.body for m in peer.sent if isinstance(m, Response)] == [b"held"]
+
+
+def test_a_reinvite_before_the_answer_to_our_offer(peer: Peer) -> None:
+    """RFC 5407 3.1.5."""
+    leg = peer.call(body=b"")
+    peer.take(peer.endpoint.answer(leg, b"offer", peer.now))
     early = peer.within("INVITE", cseq=2, body=b"hold")
     assert early is not None
     assert early.status == 491
-    peer.within("ACK", cseq=1)
+
+
+def test_two_reinvites_at_once(peer: Peer) -> None:
+    leg = answered(peer)
     peer.within("INVITE", cseq=3, body=b"hold")
     second = peer.within("INVITE", cseq=4, body=b"hold")
     assert second is not None
