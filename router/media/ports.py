@@ -12,13 +12,17 @@ class PortPool:
 
     A freed port rests, so that what is still on its way to the last call reaches nobody; the
     port that has been free the longest goes first. ``now`` is in seconds.
+
+    ``begin``, any number, says with which pair to begin: to a worker's first ports the calls of
+    the process before it may still be sending, from hosts that the latch lets in.
     """
 
-    def __init__(self, lowest: int, highest: int, rest_s: float) -> None:
+    def __init__(self, lowest: int, highest: int, rest_s: float, begin: int = 0) -> None:
         first = lowest + (lowest & 1)
         self._free = deque(range(first, highest, 2))
         if not self._free:
             raise MisuseError(f"no pair of ports in {lowest}-{highest}")
+        self._free.rotate(-(begin % len(self._free)))
         self._known = range(first, highest, 2)
         self._resting: deque[tuple[float, int]] = deque()
         self._used: set[int] = set()

@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     hosts = options.host, options.host6 or alike.get(options.host, "::")
     listener = _listen(options.socket, options.socket_fd)
     lowest, highest = options.ports
-    pool = PortPool(lowest, highest, options.rest)
+    pool = PortPool(lowest, highest, options.rest, begin=_random32())
     Worker(options.name, listener, hosts, pool).run()
     if options.socket:
         with contextlib.suppress(FileNotFoundError):

@@ -15,6 +15,11 @@ def test_pairs_of_the_range() -> None:
     assert [pool.take(0) for _ in range(5)] == [20_002, 20_004, 20_006, 20_008, None]
 
 
+def test_it_begins_where_it_is_told() -> None:
+    pool = PortPool(20_000, 20_007, 10, begin=1_000_002)
+    assert [pool.take(0) for _ in range(5)] == [20_004, 20_006, 20_000, 20_002, None]
+
+
 def test_a_freed_port_rests() -> None:
     pool = PortPool(20_000, 20_003, 10)
     first, second = pool.take(0), pool.take(0)
