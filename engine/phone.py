@@ -73,8 +73,12 @@ class Phone:
             self._timers.set("sip", due, self._tick)
         for event in events:
             taker = self.on.get(type(event))
-            if taker is not None:
+            if taker is None:
+                continue
+            try:
                 taker(event)
+            except Exception:  # a mistake of ours must not cost the events behind it
+                log.exception("sip: %s", type(event).__name__)
 
     def _send(self, sends: list[sip.Effect]) -> None:
         for effect in sends:

@@ -40,8 +40,9 @@ class Rebuild:
             )
             if io.far_end is not None:
                 client.send(io.far_end)
-        for ear in dict.fromkeys(io.ear for io in lost if io.ear is not None):
-            client.send(ear)
+        ears = dict.fromkeys(io.ear for io in lost if io.ear is not None)
+        for ear in sorted(ears, key=lambda ear: isinstance(ear, media.Play)):
+            client.send(ear)  # who hears something else than the bridge hears it after it
         self._turns.together(lambda: self._taping.go_on(client, {io.id for io in lost}))
 
     def _opened(self, call: str, leg: str, answer: media.Answer) -> None:

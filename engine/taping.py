@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from router.events import RecordingClosed, RecordingStarted
 from router.media import protocol as media
 from router.media.client import WorkerClient
 
+log = logging.getLogger(__name__)
+
 WORKER_DIED = "the media worker died"
 
 
@@ -26,6 +29,7 @@ class Tape:
     command: media.Record
     begun: float
     segments: int = 1
+    runs: bool = False  # the worker took it
 
 
 class Taping:
@@ -47,7 +51,8 @@ class Taping:
 
     def _record(self, call: Call, effect: do.Record) -> None:
         io = self._legs.by_id.get(effect.left)
-        if io is None:
+        if io is None:  # the caller left while the disk was slow
+            self._never_ran(call.id, effect.recording, effect.path, "the call was over")
             return
         tape = self._tapes.get(effect.recording)
         path = tape.command.path if tape else effect.path
@@ -55,10 +60,31 @@ class Taping:
         if tape is None:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self.none_runs.clear()
-            self._tapes[effect.recording] = Tape(call.id, command, self._turns.clock.now())
+            tape = Tape(call.id, command, self._turns.clock.now())
+            self._tapes[effect.recording] = tape
         else:
             tape.command = command
-        self._workers.send(io.worker, command)
+        self._tell(io.worker, tape)
+
+    def _tell(self, worker: WorkerClient, tape: Tape) -> None:
+        command = tape.command
+
+        def told(answer: media.Answer) -> None:
+            """A recording that cannot begin is over. (Of one that runs, the side is refused.)"""
+            if isinstance(answer, media.Done):
+                tape.runs = True
+            elif not tape.runs and worker.connected and tape.command is command:
+                reason = answer.reason if isinstance(answer, media.Refused) else "no answer"
+                self._never_ran(tape.call, command.recording, command.path, reason)
+                self._forget(command.recording)
+
+        self._workers.ask(worker, command, told)
+
+    def _never_ran(self, call: str, recording: str, path: str, reason: str) -> None:
+        """Its start is in the log, so its end must be: readers wait for it."""
+        now = self._turns.clock.now()
+        log.error("recording %s: %s", recording, reason)
+        self._turns.fact(call, RecordingClosed(recording, path, now, now, 0, 0, reason))
 
     def _stop_recording(self, call: Call, effect: do.StopRecording) -> None:
         worker = self._workers.home(call.id)
@@ -88,7 +114,7 @@ class Taping:
 
     def go_on(self, client: WorkerClient, lost: set[str]) -> None:
         """Another worker took the place of one that died: its recordings go on in a new file."""
-        for recording, tape in self._tapes.items():
+        for recording, tape in tuple(self._tapes.items()):
             if tape.command.left not in lost:
                 continue
             self._worker_died(recording, tape)
@@ -100,8 +126,9 @@ class Taping:
                 tape.command.left,
                 tape.command.right,
             )
+            tape.runs = False
             self._turns.fact(tape.call, RecordingStarted(recording, tape.command.path))
-            client.send(tape.command)
+            self._tell(client, tape)
 
     def _worker_died(self, recording: str, tape: Tape) -> None:
         """What the dead worker had written stays: a segment of the finished file."""

@@ -197,7 +197,10 @@ class Workers:
         if number <= self._seen.get(name, 0):
             return
         self._seen[name] = number
-        self._on_report(name, report)
+        try:
+            self._on_report(name, report)
+        except Exception:  # a mistake of ours must not cost the connection
+            log.exception("media worker %s: %s", name, type(report).__name__)
         if not self._unacknowledged:
             self._timers.set(
                 "acknowledge", self._clock.now() + ACKNOWLEDGE_EVERY_S, self._acknowledge

@@ -193,11 +193,13 @@ class FakeWorkers:
     """One media worker: opens whatever it is asked to; with ``held`` answers wait for release."""
 
     def __init__(self) -> None:
-        self.worker: Any = SimpleNamespace(name="w0")  # what stands for the connection
+        self.commands: list[media.Command] = []
+        self.worker: Any = SimpleNamespace(  # what stands for the connection
+            name="w0", connected=True, send=self.commands.append
+        )
         self.there = True
         self.held = False
         self.refuses = ""
-        self.commands: list[media.Command] = []
         self.left: list[str] = []
         self.recording: set[str] = set()
         self.figures = media.LegFigures(received=100, sent=90, lost=1, jitter_ms=1.234)
@@ -240,7 +242,9 @@ class FakeWorkers:
             return media.Refused(self.refuses)
         if isinstance(command, media.Open):
             self._ports += 2
-            return media.Opened(command.session, self._ports)
+            return media.Opened(command.session, command.port or self._ports)
+        if isinstance(command, media.Record):
+            return media.Done()
         assert isinstance(command, media.Close)
         return media.Closed(command.session, self.figures)
 
