@@ -7,8 +7,7 @@ other people's (tests/wire/phones).
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +24,8 @@ from tests.wire.system import TRUNK, System, eventually
 
 CALLER_HZ, AGENT_HZ, OTHER_HZ = 440.0, 660.0, 880.0
 EDGE_S = 0.4  # of a talk's beginning and end: how it begins and ends is judged elsewhere
-QUEUE, SECOND_QUEUE, MENU = "200", "300", "100"  # numbers that lead there
+GROUPS = range(10, 26)
+SECOND = "901"  # the agent of the queues ``second``, which 300 leads to, and ``support``
 
 _HEAD = """\
 data_dir: .
@@ -39,32 +39,44 @@ media:
   timeout_s: 3
 trunks:
   - {name: trunk, addresses: [127.0.0.2], codecs: [PCMU, PCMA]}
-numbers:
-  - {number: '200', queue: support}
-  - {number: '300', queue: second}
-  - {number: '*', flow: main}
-queues:
-  - {name: support, ring_timeout_s: 4, wrap_up_s: 0.2, announce_interval_s: 30}
-  - {name: second, ring_timeout_s: 4, wrap_up_s: 0.2, announce_interval_s: 30}
 api:
   host: 127.0.0.1
   port: 0
 """
+_QUEUE = "ring_timeout_s: 3, wrap_up_s: 0.2, announce_interval_s: 30"
 
 Kind = TypeVar("Kind", bound=Phone)
 
 
-def configuration(more: str = "", agents: int = 16) -> str:
-    """Agents ``a101``, ``a102``, ... with the extensions 101, 102, ...: each test has its own.
-    The last two serve the queue ``second``, the others ``support``."""
-    lines = []
-    for extension in range(101, 101 + agents):
-        queue = "second" if extension > 98 + agents else "support"
-        lines.append(
-            f'  - {{id: a{extension}, name: A{extension}, extension: "{extension}",'
-            f" queues: {{{queue}: 1}}}}\n"
-        )
-    return _HEAD + "agents:\n" + "".join(lines) + more
+def configuration(more: str = "") -> str:
+    """Groups of three agents, each with a queue and a number, so that scenes do not meet: group
+    10 is the agents a101, a102 and a103 of queue g10, which the number 710 leads to."""
+    numbers = ["{number: '300', queue: second}", "{number: '*', flow: main}"]
+    queues = [f"{{name: {name}, {_QUEUE}}}" for name in ("support", "second")]
+    agents = [
+        f'{{id: a{SECOND}, name: Second, extension: "{SECOND}", queues: {{second: 1, support: 1}}}}'
+    ]
+    for group in GROUPS:
+        numbers.append(f"{{number: '7{group}', queue: g{group}}}")
+        queues.append(f"{{name: g{group}, {_QUEUE}}}")
+        agents += [
+            f'{{id: a{extension}, name: A{extension}, extension: "{extension}",'
+            f" queues: {{g{group}: 1}}}}"
+            for extension in range(group * 10 + 1, group * 10 + 4)
+        ]
+    lists = {"numbers": numbers, "queues": queues, "agents": agents}
+    parts = [f"{name}:\n" + "".join(f"  - {it}\n" for it in its) for name, its in lists.items()]
+    return _HEAD + "".join(parts) + more
+
+
+async def together(*scenes: Coroutine[Any, Any, None]) -> None:
+    """All scenes at once; each failure is shown, none ends another."""
+    results = await asyncio.gather(*scenes, return_exceptions=True)
+    failures = [result for result in results if isinstance(result, Exception)]
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ExceptionGroup("scenes", failures)
 
 
 @dataclass(frozen=True)
@@ -86,11 +98,14 @@ class Left:
 
 
 class Room:
-    """The people of one test; all leave at its end."""
+    """The people of one scene, which has a group to itself; all leave at its end."""
 
-    def __init__(self, system: System, folder: Path) -> None:
+    def __init__(self, system: System, folder: Path, group: int) -> None:
         self.system = system
-        self.folder = folder
+        self.folder = folder / f"group-{group}"
+        self.agents = tuple(str(group * 10 + n) for n in (1, 2, 3))
+        self.queue = f"7{group}"
+        self.stranger = f"+3712{group}0001"
         self._phones: list[Phone] = []
         self._callers: list[Softphone] = []
         self._signed_in: set[str] = set()
@@ -166,27 +181,27 @@ class Room:
 
     async def caller(
         self,
-        number: str,
+        number: str = "",
         *,
-        dials: str = QUEUE,
+        dials: str = "",
         hz: float = CALLER_HZ,
         phone: Softphone | None = None,
     ) -> Softphone:
-        """A stranger who dialled and was picked up."""
-        caller = phone or Softphone(number, "", TRUNK, self.system.sip)
+        """A stranger who dialled the group's queue and was picked up."""
+        caller = phone or Softphone(number or self.stranger, "", TRUNK, self.system.sip)
         self._callers.append(caller)
         await caller.start()
         if phone is None:
             caller.line.speak(tone(hz))
-        caller.call(dials)
+        caller.call(dials or self.queue)
         await asyncio.wait_for(caller.up.wait(), 8)
         return caller
 
     # --- what is left --------------------------------------------------------------------------
 
-    async def left_by(self, number: str) -> Left:
+    async def left_by(self, number: str = "") -> Left:
         """The one ticket of this caller, once its recording is finished."""
-        return await asyncio.to_thread(self._left_by, number)
+        return await asyncio.to_thread(self._left_by, number or self.stranger)
 
     def _left_by(self, number: str) -> Left:
         (ticket,) = self.system.wait_for_tickets(number, 1)
@@ -206,15 +221,3 @@ def facts(system: System, call: str) -> list[tuple[float, object]]:
     finally:
         cursor.close()
     return [(entry.at, entry.event) for entry in entries if entry.call == call]
-
-
-def heard_since(caller: Softphone, samples: int) -> Sequence[int]:
-    return caller.line.samples()[samples:]
-
-
-async def until(condition: Any, what: str, seconds: float = 5.0) -> None:
-    """Wait for something that has no event of its own."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)

@@ -14,15 +14,14 @@ import wave
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from recordings import measure
 from router.events import CallConnected, CallHeld, CallResumed, RecordingClosed
 from tests.wire.phones import sound
 from tests.wire.phones.baresip import Baresip
+from tests.wire.phones.base import Phone
 from tests.wire.phones.pjsip import Pjsip
 from tests.wire.system import System
-from tests.wire.talks import AGENT_HZ, CALLER_HZ, Left, Room, configuration
+from tests.wire.talks import AGENT_HZ, CALLER_HZ, Left, Room, configuration, together
 from tests.wire.timed_line import TimedLine, TimedPhone, at_trunk, onsets
 
 CONFIG = configuration()
@@ -51,17 +50,16 @@ def _holds_music(heard: Sequence[int], hz: float) -> None:
     assert own < loud - 10, f"the holder's own sound: {own:.0f} of {loud:.0f} dBFS"
 
 
-@pytest.mark.parametrize("drop", [0.0, 0.05])
-async def test_bursts_over_loss_and_hold(system: System, tmp_path: Path, drop: float) -> None:
+async def _loss_and_hold(room: Room) -> None:
     """Both lose packets; first the agent, then the caller holds and resumes."""
-    number = f"+37125{round(drop * 100):03d}"
-    async with Room(system, tmp_path) as room:
-        line = TimedLine("127.0.0.1", AGENT_HZ, first=25, drop=drop)
-        agent = TimedPhone(system, "101", line, system.password("101"))
-        await room.softphone("101", AGENT_HZ, agent)
-        await room.sign_in("101")
-        caller = TimedPhone(system, number, at_trunk(CALLER_HZ, drop=drop))
-        await room.caller(number, phone=caller)
+    system, extension = room.system, room.agents[0]
+    async with room:
+        line = TimedLine("127.0.0.1", AGENT_HZ, first=25, drop=0.05)
+        agent = TimedPhone(system, extension, line, system.password(extension))
+        await room.softphone(extension, AGENT_HZ, agent)
+        await room.sign_in(extension)
+        caller = TimedPhone(system, room.stranger, at_trunk(CALLER_HZ, drop=0.05))
+        await room.caller(phone=caller)
         await asyncio.wait_for(agent.up.wait(), 5)
         await asyncio.sleep(2.0)
         for holder in (agent, caller):
@@ -72,7 +70,7 @@ async def test_bursts_over_loss_and_hold(system: System, tmp_path: Path, drop: f
         ended = time.time()
         caller.hang_up()
         await asyncio.wait_for(agent.over.wait(), 3)
-        left = await room.left_by(number)
+        left = await room.left_by()
         begun = left.times(CallConnected)[0] + 0.3
         held, resumed = left.times(CallHeld), left.times(CallResumed)
         assert len(held) == len(resumed) == 2
@@ -87,7 +85,8 @@ async def test_bursts_over_loss_and_hold(system: System, tmp_path: Path, drop: f
 
 
 def _write_bursts(path: Path) -> Path:
-    """Ten minutes' worth is not needed: 0.2 s of tone in each 0.8 s, for a minute."""
+    """0.2 s of tone in each 0.8 s, for a minute."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     one = [
         round(32767 * sound.LEVEL * math.sin(2 * math.pi * AGENT_HZ * n / sound.RATE))
         if n < 1600
@@ -100,17 +99,14 @@ def _write_bursts(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("kind", "extension"), [(Pjsip, "102"), (Baresip, "103")])
-async def test_a_phone_holds_and_resumes(
-    system: System, tmp_path: Path, kind: type[Pjsip] | type[Baresip], extension: str
-) -> None:
+async def _phone_holds(room: Room, kind: type[Phone]) -> None:
     """The caller hears music meanwhile; after it both sides still lie where they were."""
-    number = f"+37126{extension}"
-    async with Room(system, tmp_path) as room:
-        phone = await room.phone(kind, extension, _write_bursts(tmp_path / "bursts.wav"))
+    system, extension = room.system, room.agents[0]
+    async with room:
+        phone = await room.phone(kind, extension, _write_bursts(room.folder / "bursts.wav"))
         await room.sign_in(extension)
-        caller = TimedPhone(system, number, at_trunk(CALLER_HZ))
-        await room.caller(number, phone=caller)
+        caller = TimedPhone(system, room.stranger, at_trunk(CALLER_HZ))
+        await room.caller(phone=caller)
         await phone.wait("ringing")
         await phone.answer()
         await phone.wait("up")
@@ -125,7 +121,7 @@ async def test_a_phone_holds_and_resumes(
         ended = time.time()
         await phone.hang_up()
         await asyncio.wait_for(caller.over.wait(), 3)
-        left = await room.left_by(number)
+        left = await room.left_by()
         begun = left.times(CallConnected)[0] + 0.6
         (held,), (resumed,) = left.times(CallHeld), left.times(CallResumed)
         talked = (begun, held - 0.1), (resumed + 0.4, ended - 0.4)
@@ -133,3 +129,11 @@ async def test_a_phone_holds_and_resumes(
         _check(left, 1, _within(caller.line.bursts_heard(), *talked), 3)
         assert left.fact(CallHeld).leg == left.fact(CallResumed).leg
         assert left.ticket["outcome"] == "answered"
+
+
+async def test_recordings_lie_on_the_wire_s_clock(system: System, tmp_path: Path) -> None:
+    await together(
+        _loss_and_hold(Room(system, tmp_path, 10)),
+        _phone_holds(Room(system, tmp_path, 11), Pjsip),
+        _phone_holds(Room(system, tmp_path, 12), Baresip),
+    )

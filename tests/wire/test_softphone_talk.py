@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from pathlib import Path
-
-import pytest
 
 from tests.wire.phones import sound
 from tests.wire.phones.baresip import Baresip
@@ -13,11 +12,31 @@ from tests.wire.phones.base import Phone
 from tests.wire.phones.pjsip import Pjsip
 from tests.wire.phones.pyvoip import Pyvoip
 from tests.wire.system import System
-from tests.wire.talks import AGENT_HZ, CALLER_HZ, EDGE_S, Room, configuration
+from tests.wire.talks import (
+    AGENT_HZ,
+    CALLER_HZ,
+    EDGE_S,
+    SECOND,
+    Left,
+    Room,
+    configuration,
+    together,
+)
 
 CONFIG = configuration()
-KINDS = {"101": Baresip, "102": Pjsip, "103": Pyvoip}
 TALK_S = 2.0
+
+
+def _last_of_talk(heard: array[int]) -> array[int]:
+    """What an ear heard last, whatever rang or played before the talk."""
+    return heard[-round((TALK_S - EDGE_S) * sound.RATE) : -800]
+
+
+async def _check_recording(left: Left) -> None:
+    for name, side, hz in zip(
+        ("left", "right"), left.wav.channels, (CALLER_HZ, AGENT_HZ), strict=True
+    ):
+        await sound.hold_tone(sound.trimmed(side, EDGE_S), hz, where=f"the recording, {name}")
 
 
 async def _talk(room: Room, phone: Phone, number: str, *, agent_hangs_up: bool) -> None:
@@ -37,38 +56,43 @@ async def _talk(room: Room, phone: Phone, number: str, *, agent_hangs_up: bool) 
 
     who = type(phone).__name__
     at_caller = sound.trimmed(caller.line.samples()[before:], EDGE_S)
-    sound.hold_tone(at_caller, AGENT_HZ, where=f"the caller, talking with {who}")
+    await sound.hold_tone(at_caller, AGENT_HZ, where=f"the caller, talking with {who}")
     at_agent = sound.trimmed(phone.heard(), EDGE_S)
-    sound.hold_tone(at_agent, CALLER_HZ, where=f"{who}'s ear")
+    await sound.hold_tone(at_agent, CALLER_HZ, where=f"{who}'s ear")
 
     left = await room.left_by(number)
-    caller_side, agent_side = (sound.trimmed(side, EDGE_S) for side in left.wav.channels)
-    sound.hold_tone(caller_side, CALLER_HZ, where="the recording, left")
-    sound.hold_tone(agent_side, AGENT_HZ, where=f"the recording, right ({who})")
+    await _check_recording(left)
     ticket, record = left.ticket, left.record
     assert (ticket["outcome"], ticket["status"]) == ("answered", "awaiting-disposition")
-    assert (ticket["agent"], ticket["queue"]) == (f"a{phone.user}", "support")
+    assert (ticket["agent"], ticket["caller"]) == (f"a{phone.user}", number)
     assert TALK_S - 0.2 <= record["talked_s"] <= TALK_S + 1.0
     assert abs(left.wav.duration_s - record["talked_s"]) < 0.5
     assert record["packets_lost"] == 0
 
 
-@pytest.mark.parametrize("extension", KINDS)
-async def test_two_calls(system: System, tmp_path: Path, extension: str) -> None:
-    """Registered with digest, signed in, rung; hung up by the one side, then by the other."""
-    async with Room(system, tmp_path) as room:
-        phone = await room.phone(KINDS[extension], extension, AGENT_HZ)
-        await room.sign_in(extension)
-        await _talk(room, phone, f"+3712000{extension}1", agent_hangs_up=True)
-        await _talk(room, phone, f"+3712000{extension}2", agent_hangs_up=False)
+async def _two_calls(room: Room, kind: type[Phone]) -> None:
+    """Hung up by the one side, then by the other."""
+    async with room:
+        phone = await room.phone(kind, room.agents[0], AGENT_HZ)
+        await room.sign_in(room.agents[0])
+        await _talk(room, phone, f"{room.stranger}1", agent_hangs_up=True)
+        await _talk(room, phone, f"{room.stranger}2", agent_hangs_up=False)
 
 
-@pytest.mark.parametrize(("kind", "extension"), [(Baresip, "104"), (Pjsip, "105")])
-async def test_signed_in_by_a_dialled_code(
-    system: System, tmp_path: Path, kind: type[Phone], extension: str
-) -> None:
+async def test_three_kinds_of_phones(system: System, tmp_path: Path) -> None:
+    """Registered with digest, signed in over REST, rung, answered, talked with, hung up."""
+    await together(
+        *(
+            _two_calls(Room(system, tmp_path, group), kind)
+            for group, kind in ((10, Baresip), (11, Pjsip), (12, Pyvoip))
+        )
+    )
+
+
+async def _codes(room: Room, kind: type[Phone]) -> None:
     """pyVoIP cannot dial: its digest names another URI than its INVITE (docs/peers.md)."""
-    async with Room(system, tmp_path) as room:
+    system, extension = room.system, room.agents[0]
+    async with room:
         phone = await room.phone(kind, extension, AGENT_HZ)
         for code, presence in (("*11", "available"), ("*13", "on-break"), ("*12", "signed-out")):
             await phone.dial(f"sip:{code}@{system.sip[0]}:{system.sip[1]}")
@@ -79,17 +103,17 @@ async def test_signed_in_by_a_dialled_code(
             assert shown["presence"] == presence
 
 
-async def test_pjsip_calls(system: System, tmp_path: Path) -> None:
+async def _pjsip_calls(room: Room) -> None:
     """PJSIP as the caller, from the trunk's address: through the menu, by an RFC 4733 key."""
-    async with Room(system, tmp_path) as room:
-        agent = await room.phone(Baresip, "106", AGENT_HZ)
-        await room.sign_in("106")
-        number = "caller1"
-        caller = await room.phone(Pjsip, number, CALLER_HZ, host="127.0.0.2")
+    system, extension = room.system, SECOND
+    async with room:
+        agent = await room.phone(Baresip, extension, AGENT_HZ)
+        caller = await room.phone(Pjsip, "caller1", CALLER_HZ, host="127.0.0.2")
         await caller.dial(f"sip:100@{system.sip[0]}:{system.sip[1]}")
         await caller.wait("up")
         await asyncio.sleep(0.5)
         await caller.press("1")
+        await room.sign_in(extension)
         await agent.wait("ringing")
         await agent.answer()
         await agent.wait("up")
@@ -97,23 +121,21 @@ async def test_pjsip_calls(system: System, tmp_path: Path) -> None:
         await caller.hang_up()
         await agent.wait("over", 3)
         await caller.wait("over", 3)
-        heard = caller.heard()
-        sound.hold_tone(
-            heard[-round((TALK_S - EDGE_S) * sound.RATE) : -800], AGENT_HZ, where="PJSIP's ear"
+        await sound.hold_tone(_last_of_talk(caller.heard()), AGENT_HZ, where="PJSIP's ear")
+        await sound.hold_tone(
+            sound.trimmed(agent.heard(), EDGE_S), CALLER_HZ, where="baresip's ear"
         )
-        sound.hold_tone(sound.trimmed(agent.heard(), EDGE_S), CALLER_HZ, where="baresip's ear")
-        left = await room.left_by(number)
-        for side, hz in zip(left.wav.channels, (CALLER_HZ, AGENT_HZ), strict=True):
-            sound.hold_tone(sound.trimmed(side, EDGE_S), hz, where="the recording")
+        left = await room.left_by("caller1")
+        await _check_recording(left)
         assert left.ticket["outcome"] == "answered"
 
 
-async def test_tcp_phone_with_early_media(system: System, tmp_path: Path) -> None:
+async def _tcp_and_early_media(room: Room) -> None:
     """PJSIP registers over TCP, is rung on that connection, and speaks before it answers."""
-    async with Room(system, tmp_path) as room:
-        phone = await room.phone(Pjsip, "107", AGENT_HZ, transport="tcp")
-        await room.sign_in("107")
-        caller = await room.caller("+37121107")
+    async with room:
+        phone = await room.phone(Pjsip, room.agents[0], AGENT_HZ, transport="tcp")
+        await room.sign_in(room.agents[0])
+        caller = await room.caller()
         await phone.wait("ringing")
         await phone.early()
         assert await phone.wait("media") == "active"
@@ -127,22 +149,21 @@ async def test_tcp_phone_with_early_media(system: System, tmp_path: Path) -> Non
         await asyncio.wait_for(caller.over.wait(), 3)
         await phone.wait("over", 3)
         at_caller = sound.trimmed(caller.line.samples()[before:], EDGE_S)
-        sound.hold_tone(at_caller, AGENT_HZ, where="the caller")
-        at_agent = phone.heard()[-round((TALK_S - EDGE_S) * sound.RATE) : -800]
-        sound.hold_tone(at_agent, CALLER_HZ, where="the agent")
-        left = await room.left_by("+37121107")
-        for side, hz in zip(left.wav.channels, (CALLER_HZ, AGENT_HZ), strict=True):
-            sound.hold_tone(sound.trimmed(side, EDGE_S), hz, where="the recording")
+        await sound.hold_tone(at_caller, AGENT_HZ, where="the caller")
+        await sound.hold_tone(_last_of_talk(phone.heard()), CALLER_HZ, where="the agent")
+        left = await room.left_by()
+        await _check_recording(left)
         assert TALK_S - 0.2 <= left.record["talked_s"] <= TALK_S + 0.5  # not the early media
 
 
-async def test_codecs_that_differ(system: System, tmp_path: Path) -> None:
+async def _codecs_that_differ(room: Room) -> None:
     """The agent speaks A-law only (baresip, over TCP), the caller mu-law only (PJSIP)."""
-    async with Room(system, tmp_path) as room:
-        agent = await room.phone(Baresip, "108", AGENT_HZ, codecs=["PCMA"], transport="tcp")
-        await room.sign_in("108")
+    system, extension = room.system, room.agents[0]
+    async with room:
+        agent = await room.phone(Baresip, extension, AGENT_HZ, codecs=["PCMA"], transport="tcp")
+        await room.sign_in(extension)
         caller = await room.phone(Pjsip, "caller2", CALLER_HZ, host="127.0.0.2", codecs=["PCMU"])
-        await caller.dial(f"sip:200@{system.sip[0]}:{system.sip[1]}")
+        await caller.dial(f"sip:{room.queue}@{system.sip[0]}:{system.sip[1]}")
         await caller.wait("up")
         await agent.wait("ringing")
         await agent.answer()
@@ -150,9 +171,65 @@ async def test_codecs_that_differ(system: System, tmp_path: Path) -> None:
         await asyncio.sleep(TALK_S)
         await agent.hang_up()
         await caller.wait("over", 3)
-        heard = caller.heard()[-round((TALK_S - EDGE_S) * sound.RATE) : -800]
-        sound.hold_tone(heard, AGENT_HZ, where="the caller's ear")
-        sound.hold_tone(sound.trimmed(agent.heard(), EDGE_S), CALLER_HZ, where="the agent's ear")
-        left = await room.left_by("caller2")
-        for side, hz in zip(left.wav.channels, (CALLER_HZ, AGENT_HZ), strict=True):
-            sound.hold_tone(sound.trimmed(side, EDGE_S), hz, where="the recording")
+        await sound.hold_tone(_last_of_talk(caller.heard()), AGENT_HZ, where="the caller's ear")
+        await sound.hold_tone(
+            sound.trimmed(agent.heard(), EDGE_S), CALLER_HZ, where="the agent's ear"
+        )
+        await _check_recording(await room.left_by("caller2"))
+
+
+async def _both_phones_ring(room: Room) -> None:
+    """One agent, two phones: both ring, the one that answers has the call, the other stops."""
+    async with room:
+        extension = room.agents[0]
+        answering = await room.phone(Pjsip, extension, AGENT_HZ)
+        other = await room.phone(Baresip, extension, AGENT_HZ)
+        await room.sign_in(extension)
+        caller = await room.caller()
+        await other.wait("ringing")
+        await answering.wait("ringing")
+        await answering.answer()
+        await answering.wait("up")
+        await other.wait("over", 3)
+        before = len(caller.line.heard)
+        await asyncio.sleep(TALK_S)
+        at_caller = sound.trimmed(caller.line.samples()[before:], EDGE_S)
+        await sound.hold_tone(at_caller, AGENT_HZ, where="the caller")
+        caller.hang_up()
+        await answering.wait("over", 3)
+        left = await room.left_by()
+        await _check_recording(left)
+        assert left.record["offers"] == 1
+
+
+async def _caller_gives_up(room: Room, kind: type[Phone]) -> None:
+    """The phone stops ringing, and the agent is free for the next call."""
+    async with room:
+        phone = await room.phone(kind, room.agents[0], AGENT_HZ)
+        await room.sign_in(room.agents[0])
+        caller = await room.caller(f"{room.stranger}1")
+        await phone.wait("ringing")
+        await asyncio.sleep(0.3)
+        caller.hang_up()
+        await phone.wait("over", 3)
+        await _talk(room, phone, f"{room.stranger}2", agent_hangs_up=True)
+        (ticket,) = await asyncio.to_thread(room.system.wait_for_tickets, f"{room.stranger}1", 1)
+        assert ticket["outcome"] == "short-abandoned"
+
+
+async def test_ways_to_a_talk(system: System, tmp_path: Path) -> None:
+    """Codes, other codecs, other transports, several phones, callers who give up."""
+
+    def room(group: int) -> Room:
+        return Room(system, tmp_path, group)
+
+    await together(
+        _codes(room(13), Baresip),
+        _codes(room(14), Pjsip),
+        _pjsip_calls(room(15)),
+        _tcp_and_early_media(room(16)),
+        _codecs_that_differ(room(17)),
+        _both_phones_ring(room(18)),
+        _caller_gives_up(room(19), Baresip),
+        _caller_gives_up(room(20), Pjsip),
+    )

@@ -6,17 +6,25 @@ import asyncio
 import time
 from pathlib import Path
 
-import pytest
-
 from main.demo.softphone import Softphone
 from queues.events import OfferEnded
+from recordings import measure
 from router.events import AgentLost, CallConnected, CallTransferred, LegEnded
 from tests.wire.phones import sound
 from tests.wire.phones.baresip import Baresip
 from tests.wire.phones.base import Phone
 from tests.wire.phones.pjsip import Pjsip
 from tests.wire.system import System
-from tests.wire.talks import AGENT_HZ, CALLER_HZ, OTHER_HZ, Left, Room, configuration
+from tests.wire.talks import (
+    AGENT_HZ,
+    CALLER_HZ,
+    OTHER_HZ,
+    SECOND,
+    Left,
+    Room,
+    configuration,
+    together,
+)
 
 CONFIG = configuration()
 SETTLE_S = 0.4  # from answer to a steady tone
@@ -28,7 +36,18 @@ async def _hears(caller: Softphone, hz: float, who: str) -> None:
     await asyncio.sleep(SETTLE_S)
     before = len(caller.line.heard)
     await asyncio.sleep(TALK_S)
-    sound.hold_tone(caller.line.samples()[before:], hz, where=f"the caller, with {who}")
+    await sound.hold_tone(caller.line.samples()[before:], hz, where=f"the caller, with {who}")
+
+
+async def _hears_music(caller: Softphone) -> None:
+    await asyncio.sleep(0.2)
+    before = len(caller.line.heard)
+    await asyncio.sleep(0.6)
+    heard = caller.line.samples()[before:]
+    loud = measure.rms_dbfs(heard)
+    assert loud > -45, f"silence instead of music: {loud:.0f} dBFS"
+    for hz in (AGENT_HZ, OTHER_HZ):
+        assert measure.tone_level(heard, sound.RATE, hz) < loud - 10, f"{hz} Hz in the music"
 
 
 async def _presence(system: System, extension: str) -> str:
@@ -36,148 +55,204 @@ async def _presence(system: System, extension: str) -> str:
         return str((await client.get(f"/agents/a{extension}")).json()["presence"])
 
 
+async def _answers(phone: Phone) -> None:
+    await phone.wait("ringing")
+    await phone.answer()
+    await phone.wait("up")
+
+
 def _offers(left: Left) -> list[tuple[str, str]]:
     """(agent, how it ended) of each offer."""
     return [(e.agent, e.end) for _, e in left.facts if isinstance(e, OfferEnded)]
 
 
-async def test_two_refuse_and_the_third_answers(system: System, tmp_path: Path) -> None:
+# --- who does not take it ----------------------------------------------------------------------
+
+
+async def _two_refuse(room: Room) -> None:
     """486 from baresip, 603 from PJSIP: the caller keeps the line and the place."""
-    async with Room(system, tmp_path) as room:
-        busy = await room.phone(Baresip, "101", AGENT_HZ)
-        unwilling = await room.phone(Pjsip, "102", AGENT_HZ)
-        willing = await room.softphone("103", OTHER_HZ)
-        await room.sign_in("101", "102", "103")
-        caller = await room.caller("+371230001")
+    first, second, third = room.agents
+    async with room:
+        busy = await room.phone(Baresip, first, AGENT_HZ)
+        unwilling = await room.phone(Pjsip, second, AGENT_HZ)
+        willing = await room.softphone(third, OTHER_HZ)
+        await room.sign_in(*room.agents)
+        caller = await room.caller()
         await busy.wait("ringing")
+        await _hears_music(caller)
         await busy.reject(486)
         await unwilling.wait("ringing")
         await unwilling.reject(603)
         await asyncio.wait_for(willing.up.wait(), 3)
         await _hears(caller, OTHER_HZ, "the third")
-        assert await _presence(system, "101") == "on-break"
+        assert await _presence(room.system, first) == "on-break"
         caller.hang_up()
         await asyncio.wait_for(willing.over.wait(), 3)
-        left = await room.left_by("+371230001")
-        assert (left.ticket["outcome"], left.ticket["agent"]) == ("answered", "a103")
+        left = await room.left_by()
+        assert (left.ticket["outcome"], left.ticket["agent"]) == ("answered", f"a{third}")
         causes = [e.cause for _, e in left.facts if isinstance(e, LegEnded)]
         assert "486" in causes[0]
         assert "603" in causes[1]
-        assert _offers(left) == [("a101", "refused"), ("a102", "refused"), ("a103", "accepted")]
+        ends = [(f"a{first}", "refused"), (f"a{second}", "refused"), (f"a{third}", "accepted")]
+        assert _offers(left) == ends
         assert left.record["offers"] == 3
 
 
-async def test_dead_phone_then_no_answer_then_an_agent(system: System, tmp_path: Path) -> None:
+async def _dead_then_deaf(room: Room) -> None:
     """Registered and killed; rung and not answered: each costs at most the ring timeout."""
-    async with Room(system, tmp_path) as room:
-        dead = await room.phone(Pjsip, "104", AGENT_HZ)
-        deaf = await room.phone(Baresip, "105", AGENT_HZ)
-        willing = await room.softphone("106", OTHER_HZ)
+    async with room:
+        dead = await room.phone(Pjsip, room.agents[0], AGENT_HZ)
+        deaf = await room.phone(Baresip, room.agents[1], AGENT_HZ)
+        willing = await room.softphone(room.agents[2], OTHER_HZ)
         await dead.kill()
-        await room.sign_in("104", "105", "106")
+        await room.sign_in(*room.agents)
         begun = time.monotonic()
-        caller = await room.caller("+371230002")
+        caller = await room.caller()
         await deaf.wait("ringing", 6)
-        assert time.monotonic() - begun < 4.5
+        assert time.monotonic() - begun < 4
         await asyncio.wait_for(willing.up.wait(), 6)
-        assert time.monotonic() - begun < 9
+        assert time.monotonic() - begun < 8
         await deaf.wait("over", 3)
         await _hears(caller, OTHER_HZ, "the third")
-        assert await _presence(system, "105") == "on-break"
+        assert await _presence(room.system, room.agents[1]) == "on-break"
         caller.hang_up()
-        left = await room.left_by("+371230002")
-        assert (left.ticket["outcome"], left.ticket["agent"]) == ("answered", "a106")
+        left = await room.left_by()
+        assert left.ticket["outcome"] == "answered"
         ends = _offers(left)
-        assert [agent for agent, _ in ends] == ["a104", "a105", "a106"]
-        assert ends[1] == ("a105", "rung-out")
+        assert [agent for agent, _ in ends] == [f"a{extension}" for extension in room.agents]
+        assert ends[1][1] == "rung-out"
 
 
-async def test_killed_while_talking(system: System, tmp_path: Path) -> None:
+async def _killed_while_talking(room: Room) -> None:
     """No BYE, no packet more: the caller goes to the head of the queue and on to the next."""
-    async with Room(system, tmp_path) as room:
-        dying = await room.phone(Pjsip, "107", AGENT_HZ)
-        next_one = await room.softphone("108", OTHER_HZ)
-        await room.sign_in("107", "108")
-        caller = await room.caller("+371230003")
-        await dying.wait("ringing")
-        await dying.answer()
-        await dying.wait("up")
+    first, second, _ = room.agents
+    async with room:
+        dying = await room.phone(Pjsip, first, AGENT_HZ)
+        next_one = await room.softphone(second, OTHER_HZ)
+        await room.sign_in(first, second)
+        caller = await room.caller()
+        await _answers(dying)
         await _hears(caller, AGENT_HZ, "the first")
         await dying.kill()
         await asyncio.wait_for(next_one.up.wait(), 10)
         await _hears(caller, OTHER_HZ, "the second")
         assert not caller.over.is_set()
         caller.hang_up()
-        left = await room.left_by("+371230003")
-        assert (left.ticket["outcome"], left.ticket["agent"]) == ("answered", "a108")
-        assert left.fact(AgentLost).agent == "a107"
-        assert [e.agent for _, e in left.facts if isinstance(e, CallConnected)] == ["a107", "a108"]
+        left = await room.left_by()
+        assert (left.ticket["outcome"], left.ticket["agent"]) == ("answered", f"a{second}")
+        assert left.fact(AgentLost).agent == f"a{first}"
+        joined = [e.agent for _, e in left.facts if isinstance(e, CallConnected)]
+        assert joined == [f"a{first}", f"a{second}"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "extension", "to", "target"),
-    [
-        (Baresip, "109", "110", "110"),
-        (Baresip, "109", "115", "300"),
-        (Pjsip, "111", "112", "112"),
-        (Pjsip, "111", "115", "second"),
-    ],
-)
-async def test_blind_transfer_by_refer(
-    system: System, tmp_path: Path, kind: type[Phone], extension: str, to: str, target: str
+async def test_agents_who_do_not_take_it(system: System, tmp_path: Path) -> None:
+    await together(
+        _two_refuse(Room(system, tmp_path, 10)),
+        _dead_then_deaf(Room(system, tmp_path, 11)),
+        _killed_while_talking(Room(system, tmp_path, 12)),
+    )
+
+
+# --- blind transfer ----------------------------------------------------------------------------
+
+
+async def _transferred(
+    room: Room, kind: type[Phone], to: str, target: str, *, hold: bool = False
 ) -> None:
-    """To another agent's extension, to a queue by its number and by its name."""
-    number = f"+37124{extension}{to}"
-    async with Room(system, tmp_path) as room:
+    """By REFER; many phones put the caller on hold before."""
+    system, extension = room.system, room.agents[0]
+    async with room:
         first = await room.phone(kind, extension, AGENT_HZ)
         second = await room.softphone(to, OTHER_HZ)
-        await room.sign_in(extension, *([to] if to == "115" else []))
-        caller = await room.caller(number)
-        await first.wait("ringing")
-        await first.answer()
-        await first.wait("up")
+        await room.sign_in(extension)
+        caller = await room.caller()
+        await _answers(first)
         await _hears(caller, AGENT_HZ, "the first")
         await room.sign_in(to)
         second.up.clear()
+        if hold:
+            await first.hold()
+            await _hears_music(caller)
         await first.refer(f"sip:{target}@{system.sip[0]}:{system.sip[1]}")
         await asyncio.wait_for(second.up.wait(), 5)
         await first.wait("over", 5)
         await _hears(caller, OTHER_HZ, "the second")
         caller.hang_up()
         await asyncio.wait_for(second.over.wait(), 3)
-        _check_transfer(await room.left_by(number), extension, to)
+        await _check_transfer(await room.left_by(), extension, to)
 
 
-async def test_blind_transfer_by_api(system: System, tmp_path: Path) -> None:
-    async with Room(system, tmp_path) as room:
-        first = await room.phone(Pjsip, "113", AGENT_HZ)
-        second = await room.phone(Baresip, "114", OTHER_HZ)
-        await room.sign_in("113")
-        caller = await room.caller("+371230009")
-        await first.wait("ringing")
-        await first.answer()
-        await first.wait("up")
+async def _transferred_by_api(room: Room) -> None:
+    first_at, second_at, _ = room.agents
+    async with room:
+        first = await room.phone(Pjsip, first_at, AGENT_HZ)
+        second = await room.phone(Baresip, second_at, OTHER_HZ)
+        await room.sign_in(first_at)
+        caller = await room.caller()
+        await _answers(first)
         await _hears(caller, AGENT_HZ, "the first")
-        await room.sign_in("114")
-        async with system.async_client() as client:
-            (call,) = (await client.get("/calls")).json()["items"]
-            asked = await client.post(f"/calls/{call['id']}/transfer", json={"target": "114"})
+        await room.sign_in(second_at)
+        async with room.system.async_client() as client:
+            calls = (await client.get("/calls")).json()["items"]
+            (call,) = [call for call in calls if call["caller"] == room.stranger]
+            path = f"/calls/{call['id']}/transfer"
+            asked = await client.post(path, json={"target": second_at})
             assert asked.status_code == 202, asked.text
-        await second.wait("ringing")
-        await second.answer()
+        await _answers(second)
         await first.wait("over", 5)
         await _hears(caller, OTHER_HZ, "the second")
         await second.hang_up()
         await asyncio.wait_for(caller.over.wait(), 3)
-        _check_transfer(await room.left_by("+371230009"), "113", "114")
+        await _check_transfer(await room.left_by(), first_at, second_at)
 
 
-def _check_transfer(left: Left, by: str, to: str) -> None:
+async def _transfer_refused(room: Room) -> None:
+    """Whom it was meant for refuses: caller and agent talk on. (baresip 1.0 would hang up.)"""
+    first_at, second_at, _ = room.agents
+    system = room.system
+    async with room:
+        first = await room.phone(Pjsip, first_at, AGENT_HZ)
+        second = await room.phone(Baresip, second_at, OTHER_HZ)
+        await room.sign_in(first_at)
+        caller = await room.caller()
+        await _answers(first)
+        await _hears(caller, AGENT_HZ, "the first")
+        await room.sign_in(second_at)
+        await first.refer(f"sip:{second_at}@{system.sip[0]}:{system.sip[1]}")
+        await second.wait("ringing")
+        await _hears_music(caller)
+        await second.reject(603)
+        await _hears(caller, AGENT_HZ, "the first again")
+        caller.hang_up()
+        await first.wait("over", 3)
+        left = await room.left_by()
+        assert (left.ticket["outcome"], left.ticket["agent"]) == ("answered", f"a{first_at}")
+        assert left.record["transfers"] == 0
+
+
+async def _check_transfer(left: Left, by: str, to: str) -> None:
     assert (left.ticket["outcome"], left.ticket["agent"]) == ("answered", f"a{to}")
     assert left.record["transfers"] == 1
     assert left.fact(CallTransferred).by == f"a{by}"
-    right = left.wav.channels[1]
-    end = right[-round(0.8 * sound.RATE) : -round(0.2 * sound.RATE)]
-    sound.hold_tone(end, OTHER_HZ, where="the recording's end, right")
-    begin = left.wav.channels[0][-round(0.8 * sound.RATE) : -round(0.2 * sound.RATE)]
-    sound.hold_tone(begin, CALLER_HZ, where="the recording's end, left")
+    caller, agent = left.wav.channels
+    end = slice(-round(0.8 * sound.RATE), -round(0.2 * sound.RATE))
+    await sound.hold_tone(agent[end], OTHER_HZ, where="the recording's end, right")
+    await sound.hold_tone(caller[end], CALLER_HZ, where="the recording's end, left")
+    begin = slice(round(0.4 * sound.RATE), round(1.2 * sound.RATE))
+    await sound.hold_tone(agent[begin], AGENT_HZ, where="the recording's begin, right")
+
+
+async def test_blind_transfers(system: System, tmp_path: Path) -> None:
+    """To an extension, to a queue by its number and by its name; by REFER and over REST."""
+
+    def room(group: int) -> Room:
+        return Room(system, tmp_path, group)
+
+    await together(
+        _transferred(room(13), Baresip, "132", "132"),
+        _transferred(room(14), Pjsip, "142", "142", hold=True),
+        _transferred(room(15), Pjsip, SECOND, "second"),
+        _transferred_by_api(room(16)),
+        _transfer_refused(room(17)),
+    )
+    await _transferred(room(19), Baresip, SECOND, "300", hold=True)

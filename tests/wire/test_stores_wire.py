@@ -141,7 +141,7 @@ class _Talk:
         for phone, start, hz in zip(
             (self.caller, self.agent), before, (AGENT_HZ, CALLER_HZ), strict=True
         ):
-            sound.hold_tone(phone.line.samples()[start:], hz, where=phone.user)
+            await sound.hold_tone(phone.line.samples()[start:], hz, where=phone.user)
 
     async def end(self) -> None:
         self.caller.hang_up()
@@ -155,7 +155,7 @@ async def test_calls_go_on_without_their_stores(database: Database, tmp_path: Pa
         system = System(tmp_path / "system", configuration(store))
         try:
             await asyncio.to_thread(system.start)
-            async with Room(system, tmp_path) as room:
+            async with Room(system, tmp_path, 10) as room:
                 agent = await room.softphone("101", AGENT_HZ)
                 await room.sign_in("101")
                 await _frozen(room, agent, database)

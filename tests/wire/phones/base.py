@@ -153,6 +153,15 @@ class Phone(ABC):
     @abstractmethod
     async def hang_up(self) -> None: ...
 
+    async def hold(self) -> None:
+        raise PhoneError(f"{type(self).__name__} cannot hold")
+
+    async def resume(self) -> None:
+        raise PhoneError(f"{type(self).__name__} cannot hold")
+
+    async def refer(self, uri: str) -> None:
+        raise PhoneError(f"{type(self).__name__} cannot transfer")
+
     @abstractmethod
     def heard(self) -> array[int]:
         """What came out of its earpiece in the last call, 16 bit at 8 kHz."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-import struct
+import sys
 import wave
 from array import array
 from collections.abc import Sequence
@@ -23,12 +24,14 @@ def write_tone(path: Path, hz: float, seconds: float = 60.0) -> Path:
     second = array(
         "h", (round(32767 * LEVEL * math.sin(2 * math.pi * hz * n / RATE)) for n in range(RATE))
     )
-    samples = second * round(seconds)
+    if sys.byteorder == "big":
+        second.byteswap()
+    data = second.tobytes() * round(seconds)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+        file.writeframes(data)
     return path
 
 
@@ -53,10 +56,13 @@ def longest_gap_s(samples: Sequence[int]) -> float:
     return max((gap.end - gap.start for gap in measure.gaps(samples, RATE)), default=0.0)
 
 
-def hold_tone(
-    samples: Sequence[int], hz: float, *, expected_dbfs: float = LEVEL_DBFS, where: str
-) -> None:
-    """Assert one clean tone: the right one, at its level, nowhere interrupted."""
+async def hold_tone(samples: Sequence[int], hz: float, *, where: str) -> None:
+    """Assert one clean tone: the right one, at its level, nowhere interrupted. Measured in a
+    thread: this loop paces the media of other scenes."""
+    await asyncio.to_thread(_hold_tone, samples, hz, LEVEL_DBFS, where)
+
+
+def _hold_tone(samples: Sequence[int], hz: float, expected_dbfs: float, where: str) -> None:
     assert len(samples) >= RATE // 2, f"{where}: only {len(samples) / RATE:.2f} s of sound"
     level = measure.tone_level(samples, RATE, hz)
     assert abs(level - expected_dbfs) <= NEAR_DB, (
