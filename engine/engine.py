@@ -184,6 +184,7 @@ class Engine:
         )
         for agent in self.registrations.restore():
             self.floor.set_reachable(agent)
+        self.holds.renew = self.floor.tell_presence
         await self.journal.flush()
         await self.workers.connect(self._parts.workers)
         await self.journal.flush()  # reports that waited for us: files that are closed after all

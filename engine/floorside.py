@@ -9,6 +9,7 @@ from engine.timers import Timers
 from engine.turns import Turns, register
 from queues import offers
 from queues.agents import AgentView
+from queues.events import AgentPresence
 from queues.floor import Floor
 from queues.rules import from_settings
 from queues.waiting import WaitingView
@@ -142,6 +143,13 @@ class FloorSide:
             return effects + self.floor.tick(now)
 
         self.change(settle)
+
+    def tell_presence(self, agent: str) -> None:
+        """Write the presence of an agent again that has not changed for long; talks and wrap-ups
+        pass by themselves."""
+        for view in self.floor.agents():
+            if view.agent == agent and view.presence in ("available", "on-break"):
+                self._turns.fact("", AgentPresence(agent, view.presence, view.reason))
 
     def set_reachable(self, agent: str) -> None:
         """The agent has a phone again."""

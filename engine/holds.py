@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.journal import Entry, Journal
 from queues.events import AgentPresence
 from router.events import (
@@ -14,6 +16,7 @@ from router.events import (
 )
 
 STEP = 500  # entries between two moves of the hold
+RENEW = 200_000  # entries: an older presence is written again, so that a restart reads no more
 
 
 class Holds:
@@ -29,6 +32,7 @@ class Holds:
         self._phones: dict[tuple[str, str], int] = {}
         self._files: dict[str, int] = {}
         self._held = -STEP
+        self.renew: Callable[[str], None] = lambda agent: None  # write this agent's presence again
 
     def note(self, entry: Entry) -> None:
         """Take a fact (live or at start), in order."""
@@ -59,6 +63,8 @@ class Holds:
         held = (self._calls, self._agents, self._phones, self._files)
         oldest = min((least for of in held for least in of.values()), default=seq + 1)
         self._journal.hold(self.NAME, min(oldest - 1, seq))
+        for agent in [agent for agent, at in self._agents.items() if seq - at > RENEW]:
+            self.renew(agent)
 
     def is_open(self, file: str) -> bool:
         """A recording's file whose end is not in the log."""

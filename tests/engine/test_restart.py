@@ -13,6 +13,7 @@ import pytest
 from config.credentials import Secrets
 from config.settings import AgentSettings, QueueSettings, Settings
 from config.store import open_database
+from engine import holds
 from engine.clock import Clock
 from engine.engine import Engine, Parts
 from engine.holds import Holds
@@ -193,6 +194,29 @@ async def test_a_recording_whose_worker_is_gone_is_closed(tmp_path: Path, start:
         ("past", "past-r1.part", False),
         ("talk", "talk-r1.part", True),
     ]
+
+
+async def test_who_is_signed_in_for_weeks_does_not_hold_the_log(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holds, "RENEW", 2_000)
+    engine = await start()
+    engine.sign_in("anna")
+    engine.take_break("anna", "leave")
+    engine.sign_in("boris")
+    held: dict[str, int] = {}
+    engine.journal.hold = held.__setitem__  # type: ignore[method-assign]
+    for n in range(10_000):
+        engine.journal.append(f"c{n}", CallEnded("refused", "closed"), NOW)
+        if n % 100 == 0:
+            await engine.journal.flush()
+    assert engine.journal.last_seq - held[Holds.NAME] < 2_000 + 2 * holds.STEP
+    told = [event for _, event in facts(engine, AgentPresence)]
+    assert set(told[3:]) == {
+        AgentPresence("anna", "on-break", "leave"),
+        AgentPresence("boris", "available"),
+    }
+    assert len(told) < 3 + 2 * 6
 
 
 async def test_with_a_journal_of_its_own_the_state_store_is_not_asked(
