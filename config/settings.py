@@ -90,7 +90,9 @@ class Trunk(Section):
     password_env: str | None = None
     password_file: Path | None = None
     outbound: str | None = Field(
-        None, description="where to send calls: sip:host:port;transport=udp"
+        None,
+        pattern=r"^sip:([^@\s<>]+@)?(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?(;[^\s<>?]+)?$",
+        description="where to send calls: sip:host:port;transport=udp",
     )
     codecs: tuple[Literal["PCMU", "PCMA"], ...] = ("PCMA", "PCMU")
 
@@ -228,7 +230,9 @@ class Store(Section):
     """Where records and shared state live. The default needs no server."""
 
     database: str = Field(
-        "sqlite", description="'sqlite' (a file in data_dir) or postgresql://user@host/name"
+        "sqlite",
+        pattern=r"^(sqlite|sqlite:///.+|postgres(ql)?://.+)$",
+        description="'sqlite' (a file in data_dir) or postgresql://user@host/name",
     )
     state: str = Field(
         "memory",
@@ -297,4 +301,32 @@ class Settings(Section):
                 f"queue {sorted(wanted - queues)[0]!r} is used but not under queues:; "
                 f"known: {', '.join(sorted(queues)) or 'none'}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_is_mistaken(self) -> Settings:
+        """What would work for one and silently take something from another."""
+        owners = {agent.extension: agent.id for agent in self.agents}
+        for trunk in self.trunks:
+            if trunk.username in owners:
+                raise ValueError(
+                    f"trunk {trunk.name!r} has the username {trunk.username!r}, the phone of "
+                    f"agent {owners[trunk.username]!r}; give one of them another"
+                )
+        codes: dict[str, str] = {}
+        for name, code in self.codes.model_dump().items():
+            if code in owners:
+                raise ValueError(f"code {name} {code!r} is the extension of agent {owners[code]!r}")
+            if code in codes:
+                raise ValueError(f"codes {codes[code]} and {name} are both {code!r}")
+            codes[code] = name
+        for token in self.tokens:
+            if token.agent is not None and token.agent not in owners.values():
+                raise ValueError(
+                    f"token {token.name!r} is for agent {token.agent!r}, who is not under agents:"
+                )
+        bound = [(at.transport, at.host, at.port) for at in self.sip.listen if at.port]
+        twice = next((at for at in bound if bound.count(at) > 1), None)
+        if twice is not None:
+            raise ValueError(f"sip.listen names {twice[0]} {twice[1]}:{twice[2]} twice")
         return self
