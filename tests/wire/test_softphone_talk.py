@@ -6,6 +6,7 @@ import asyncio
 from array import array
 from pathlib import Path
 
+from router.events import CallHeld, CallResumed
 from tests.wire.phones import sound
 from tests.wire.phones.baresip import Baresip
 from tests.wire.phones.base import Phone
@@ -217,6 +218,46 @@ async def _caller_gives_up(room: Room, kind: type[Phone]) -> None:
         assert ticket["outcome"] == "short-abandoned"
 
 
+async def _gives_up_on_pyvoip(room: Room) -> None:
+    """It ignores the CANCEL; its agent is free for the next call all the same."""
+    async with room:
+        phone = await room.phone(Pyvoip, room.agents[0], AGENT_HZ)
+        await room.sign_in(room.agents[0])
+        caller = await room.caller(f"{room.stranger}1")
+        await phone.wait("ringing")
+        caller.hang_up()
+        await _talk(room, phone, f"{room.stranger}2", agent_hangs_up=True)
+
+
+async def _demanding(room: Room) -> None:
+    """PJSIP on both sides wants reliable ringing, session timers and a shared RTCP port, and
+    holds in the way of RFC 2543."""
+    system, extension = room.system, room.agents[0]
+    async with room:
+        agent = await room.phone(Pjsip, extension, AGENT_HZ, demanding=True)
+        await room.sign_in(extension)
+        caller = await room.phone(Pjsip, "caller3", CALLER_HZ, host="127.0.0.2", demanding=True)
+        await caller.dial(f"sip:{room.queue}@{system.sip[0]}:{system.sip[1]}")
+        await caller.wait("up")
+        await agent.wait("ringing")
+        await agent.answer()
+        await agent.wait("up")
+        await asyncio.sleep(0.5)
+        for holder in (agent, caller):
+            await holder.hold()
+            await asyncio.sleep(0.4)
+            await holder.resume()
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(TALK_S)
+        await agent.hang_up()
+        await caller.wait("over", 3)
+        await sound.hold_tone(_last_of_talk(caller.heard()), AGENT_HZ, where="the caller's ear")
+        await sound.hold_tone(_last_of_talk(agent.heard()), CALLER_HZ, where="the agent's ear")
+        left = await room.left_by("caller3")
+        assert len(left.times(CallHeld)) == len(left.times(CallResumed)) == 2
+        assert left.ticket["outcome"] == "answered"
+
+
 async def test_ways_to_a_talk(system: System, tmp_path: Path) -> None:
     """Codes, other codecs, other transports, several phones, callers who give up."""
 
@@ -232,4 +273,6 @@ async def test_ways_to_a_talk(system: System, tmp_path: Path) -> None:
         _both_phones_ring(room(18)),
         _caller_gives_up(room(19), Baresip),
         _caller_gives_up(room(20), Pjsip),
+        _gives_up_on_pyvoip(room(21)),
+        _demanding(room(22)),
     )

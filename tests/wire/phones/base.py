@@ -20,7 +20,8 @@ class PhoneError(Exception):
 class Phone(ABC):
     """One account on one phone.
 
-    ``tone`` is a WAV (8 kHz, mono) that it speaks in every call. Events come in order:
+    ``tone`` is a WAV (8 kHz, mono) that it speaks in every call; ``demanding`` asks for whatever
+    else the phone can do. Events come in order:
     ``registered``, ``ringing``, ``early``, ``up``, ``over``.
     """
 
@@ -35,6 +36,7 @@ class Phone(ABC):
         host: str = "127.0.0.1",
         transport: str = "udp",
         codecs: Sequence[str] = ("PCMU", "PCMA"),
+        demanding: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -45,6 +47,7 @@ class Phone(ABC):
         self.host = host
         self.transport = transport
         self.codecs = tuple(codecs)
+        self.demanding = demanding
         self.seen: list[tuple[str, str]] = []
         self._taken = 0
         self._changed = asyncio.Event()

@@ -116,7 +116,11 @@ class Phone:
             )
         config.mediaConfig.transportConfig.boundAddress = account["host"]
         config.mediaConfig.transportConfig.publicAddress = account["host"]
-        config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+        if account["demanding"]:
+            config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS
+            config.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY
+            config.callConfig.holdType = pj.PJSUA_CALL_HOLD_TYPE_RFC2543
+            config.mediaConfig.rtcpMuxEnabled = True
         self.account = Account(self)
         self.account.create(config)
 

@@ -27,6 +27,7 @@ class SpokenPhone(Phone):
             "host": self.host,
             "transport": self.transport,
             "codecs": list(self.codecs),
+            "demanding": self.demanding,
             "tone": str(self.tone),
             "heard": str(self.heard_file),
         }
