@@ -53,7 +53,8 @@ def test_a_token_is_shown_once_and_its_lines_fit_the_configuration(
     text = out.err.removeprefix("token (shown once): ").strip()
     assert len(text) >= 32
     assert text not in out.out, "the lines may be piped into a file"
-    settings = Settings.model_validate(yaml.safe_load(out.out))
+    agents = [{"id": "anna", "name": "Anna", "extension": "101"}]
+    settings = Settings.model_validate({"agents": agents, **yaml.safe_load(out.out)})
     (token,) = settings.tokens
     assert token.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert (token.name, token.role) == (arguments[0], arguments[2])
