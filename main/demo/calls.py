@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
+import httpx
+
+from config.errors import PeerError
 from ivr.catalogue import catalogue
 from main.demo.rtp_line import tone
 from main.demo.softphone import Softphone
@@ -150,8 +153,9 @@ STORIES = (
 APART = ("answered", "cut off while talking", "abandoned in the queue")  # they share anna
 
 
-async def perform(stage: Stage) -> None:
-    """Those who need anna one after the other, the others beside them."""
+async def perform(stage: Stage, stories: Sequence[Story] = STORIES) -> list[str]:
+    """Those who need anna one after the other, the others beside them; says what went wrong."""
+    problems = []
 
     async def one(story: Story) -> None:
         phone = Softphone(story.number, "", CALLERS, stage.system.sip)
@@ -159,15 +163,22 @@ async def perform(stage: Stage) -> None:
         stage.say(story.number, f"calls ({story.title})")
         try:
             await story.play(stage, phone)
+        except (TimeoutError, PeerError, httpx.HTTPError) as error:
+            problem = f"the call does not go as told ({type(error).__name__})"
+            stage.say(story.number, problem)
+            problems.append(f"{story.title}: {problem}")
         finally:
             phone.vanish()
 
     async def in_turn() -> None:
         for title in APART:
-            await one(next(story for story in STORIES if story.title == title))
+            for story in stories:
+                if story.title == title:
+                    await one(story)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(in_turn())
-        for story in STORIES:
+        for story in stories:
             if story.title not in APART:
                 group.create_task(one(story))
+    return problems

@@ -34,8 +34,10 @@ async def _demo(keep: bool, as_json: bool) -> int:
         stage = Stage(system, say)
         await stage.open()
         try:
-            await perform(stage)
+            problems = await perform(stage)
             verdict = await verify(system, STORIES)
+            for problem in problems:
+                verdict.expect(False, problem)
         finally:
             await stage.close()
         _tell(verdict, system, out)
