@@ -55,9 +55,14 @@ def talking_gone(call: Call, happened: on.LegGone, now: float) -> list[do.Effect
 
 
 def talking_silent(call: Call, happened: on.MediaLost, now: float) -> list[do.Effect]:
-    """The worker heard nothing from a side for the timeout: that side is gone."""
+    """The worker heard nothing from a side for the timeout: that side is gone. A phone that
+    holds may be silent, so it is asked first: a dead one does not answer, and its leg ends."""
     leg = call.legs.get(happened.leg)
-    if leg is None or leg.state != "up" or leg.id not in (call.caller_leg, call.other_leg):
+    if leg is None or leg.id not in (call.caller_leg, call.other_leg):
+        return []
+    if leg.state == "held":
+        return [do.Probe(leg.id)]
+    if leg.state != "up":
         return []
     gone = on.LegGone(leg.id, "lost", "media timeout")
     return [do.Drop(leg.id, "media timeout"), *talking_gone(call, gone, now)]
