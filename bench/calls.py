@@ -15,8 +15,8 @@ rate             calls begun in a second
 cpu_ms_per_call  user and system time of all processes from the first call until the last ticket and
                  recording are written, less what they use when idle (``idle_cpu_percent``)
 idle_rss_mb      sum of PSS of all processes before any call
-kb_per_call      growth of that sum with ``held`` calls up, each with speech both ways and recorded,
-                 for each of them
+kb_per_call      growth of that sum's anonymous part (all but programs and libraries) with ``held``
+                 calls up, each with speech both ways and recorded, for each of them
 ready_s          from the command to the engine's readiness
 cpu_ms           cpu_ms_per_call by process
 pss_mb           idle_rss_mb by process
@@ -174,13 +174,16 @@ def measure(bench: Bench, seconds: float) -> dict[str, object]:
 def hold(bench: Bench) -> tuple[float, Load]:
     """kB for each of HELD calls that talk and are recorded."""
     warm = bench.outcome(bench.call(WARM, HELD_RATE, "3711"), WARM, "3711")
-    before = sum(bench.centre.pss_kb().values())
+    before = sum(bench.centre.pss_kb("Pss_Anon").values())
     bench.keypad.talks = True
     process = bench.call(HELD, HELD_RATE, "3713")
     time.sleep(HELD / HELD_RATE + PROMPT_S + 1.5)  # all talk; the first goes at 9 s
-    up = bench.centre.pss_kb()
+    recorded = len(list((bench.folder / "recordings").glob("*.part")))
+    up = bench.centre.pss_kb("Pss_Anon")
     kb_per_call = (sum(up.values()) - before) / HELD
     load = bench.outcome(process, HELD, "3713")
+    if recorded != HELD:
+        raise RuntimeError(f"{recorded} of {HELD} calls were being recorded")
     bench.keypad.talks = False
     say(f"{HELD} calls held: {kb_per_call:.0f} kB each; failed: {load.failed + warm.failed}")
     return kb_per_call, Load(HELD, load.failed + warm.failed, load.took_s)

@@ -17,17 +17,18 @@ from router.sip.digest import answer_challenge
 from router.sip.message import Response
 from router.sip.parser import parse_message
 
-CALLERS = "127.0.0.2"  # the trunk's address
-AGENTS = "127.0.0.1"
+# Addresses of our own on loopback: what another program sends to its 127.0.0.1 cannot reach us.
+CALLERS = "127.9.0.2"  # the trunk
+AGENTS = "127.9.0.3"
 EXTENSION = 1000
 
 CONFIG = """\
 data_dir: .
 sip:
   domain: offhook.bench
-  listen: [{transport: udp, host: 127.0.0.1, port: 0}]
-media: {host: 127.0.0.1, workers: 2}
-trunks: [{name: bench, addresses: [127.0.0.2], codecs: [PCMU]}]
+  listen: [{transport: udp, host: 127.9.0.1, port: 0}]
+media: {host: 127.9.0.1, workers: 2}
+trunks: [{name: bench, addresses: [127.9.0.2], codecs: [PCMU]}]
 numbers: [{number: '*', flow: bench}]
 flows_dir: flows
 queues: [{name: support, wrap_up_s: 0, ring_timeout_s: 10}]
@@ -174,9 +175,13 @@ class Centre:
         """User and system seconds so far, by process."""
         return {f"{name} {pid}": _cpu_s(pid) for pid, name in self.processes().items()}
 
-    def pss_kb(self) -> dict[str, int]:
-        """Proportional set size in kB, by process: shared pages are counted once in the sum."""
-        return {f"{name} {pid}": _pss_kb(pid) for pid, name in self.processes().items()}
+    def pss_kb(self, kind: str = "Pss") -> dict[str, int]:
+        """Proportional set size in kB, by process: shared pages are counted once in the sum.
+
+        ``Pss_Anon`` is the part that is no file's: it does not change with what other programs
+        on the machine share of the same libraries.
+        """
+        return {f"{name} {pid}": _pss_kb(pid, kind) for pid, name in self.processes().items()}
 
     def tickets(self, prefix: str) -> list[tuple[str, str, bool]]:
         """(caller, outcome, recording done) of the tickets of callers with this prefix."""
@@ -207,8 +212,8 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
-def _pss_kb(pid: int) -> int:
+def _pss_kb(pid: int, kind: str) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1])
-    raise RuntimeError(f"no Pss of process {pid}")
+    raise RuntimeError(f"no {kind} of process {pid}")
