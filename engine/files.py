@@ -27,6 +27,7 @@ class Takes:
     first: int  # seq of the first fact about them
     running: set[str] = field(default_factory=set)
     paths: dict[str, list[str]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)  # why the last segment is not whole
     ended: bool = False
 
 
@@ -89,6 +90,8 @@ class RecordingsReader:
             paths = takes.paths.setdefault(event.recording, [])
             if event.path not in paths:
                 paths.append(event.path)
+            if event.error:
+                takes.reasons[event.recording] = event.error
         elif isinstance(event, CallEnded) and entry.call in self._open:
             self._open[entry.call].ended = True
         else:
@@ -102,6 +105,11 @@ class RecordingsReader:
             there = [path for path in paths if Path(path).exists()]
             if target.exists() and (not there or self._is_told(recording, takes.first)):
                 _remove(there)  # finished before a crash
+                continue
+            reason = takes.reasons.get(recording)
+            if reason and not there:  # it never began; who closed it has told
+                never = RecordingFinished(recording, "", "", 0.0, 0, reason)
+                self._journal.append(call, never, self._clock.now())
                 continue
             finished = await self._finisher.finish(recording, there or paths, str(target))
             self._journal.append(call, finished, self._clock.now())

@@ -52,6 +52,7 @@ class Taping:
     def _record(self, call: Call, effect: do.Record) -> None:
         io = self._legs.by_id.get(effect.left)
         if io is None:  # the caller left while the disk was slow
+            log.info("recording %s: the call was over before it began", effect.recording)
             self._never_ran(call.id, effect.recording, effect.path, "the call was over")
             return
         tape = self._tapes.get(effect.recording)
@@ -75,6 +76,7 @@ class Taping:
                 tape.runs = True
             elif not tape.runs and worker.connected and tape.command is command:
                 reason = answer.reason if isinstance(answer, media.Refused) else "no answer"
+                log.error("recording %s: %s", command.recording, reason)
                 self._never_ran(tape.call, command.recording, command.path, reason)
                 self._forget(command.recording)
 
@@ -83,7 +85,6 @@ class Taping:
     def _never_ran(self, call: str, recording: str, path: str, reason: str) -> None:
         """Its start is in the log, so its end must be: readers wait for it."""
         now = self._turns.clock.now()
-        log.error("recording %s: %s", recording, reason)
         self._turns.fact(call, RecordingClosed(recording, path, now, now, 0, 0, reason))
 
     def _stop_recording(self, call: Call, effect: do.StopRecording) -> None:

@@ -184,6 +184,20 @@ async def test_a_segment_that_was_never_written_is_told_too(room: Room) -> None:
     assert [f.error for f in room.finished] == ["no segment"]
 
 
+async def test_a_recording_that_never_began_says_why(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not that a part is missing: there was none. It is no fault, so nobody is alarmed."""
+    room.fact(RecordingStarted("c-r1", str(room.folder / "never.part")))
+    path = str(room.folder / "never.part")
+    room.fact(RecordingClosed("c-r1", path, 1.0, 1.0, 0, 0, "the call was over"))
+    room.ended()
+    await room.read()
+    assert [f.error for f in room.finished] == ["the call was over"]
+    assert room.pen.jobs == []
+    assert caplog.text == ""
+
+
 async def test_a_finisher_that_fails_is_asked_again(room: Room) -> None:
     room.started("a.part")
     room.closed("a.part")

@@ -73,7 +73,9 @@ def test_what_the_worker_refuses_is_over_with_the_reason(desk: Desk) -> None:
     assert call.phase == "talking", "the talk goes on"
 
 
-def test_a_caller_who_left_while_the_disk_was_slow_leaves_nothing_open(desk: Desk) -> None:
+def test_a_caller_who_left_while_the_disk_was_slow_leaves_nothing_open(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     desk.call()
     desk.journal.slow = True
     desk.phone.event(sip.Answered(desk.invited_legs()[-1], description()))
@@ -84,6 +86,7 @@ def test_a_caller_who_left_while_the_disk_was_slow_leaves_nothing_open(desk: Des
     assert len(desk.journal.facts(RecordingStarted)) == 1
     (closed,) = desk.journal.facts(RecordingClosed)
     assert closed.error == "the call was over"
+    assert not [entry for entry in caplog.records if entry.levelname == "ERROR"], "no fault"
     assert desk.taping.none_runs.is_set()
 
 
