@@ -47,7 +47,8 @@ class FloorSide:
         self.takes_back: Callable[[str, str], bool] = lambda call, reason: False
         self._care = {queue.name: care_of(queue) for queue in settings.queues}
         self._offered: dict[int, str] = {}
-        self._busy_in: dict[str, str] = {}  # agent: the call outside any queue
+        # agent: the calls outside any queue, and what each is
+        self._busy_in: dict[str, dict[str, str]] = {}
         register(
             turns.inner,
             {
@@ -103,17 +104,22 @@ class FloorSide:
         self._obey(self.floor.refuse(effect.agent, effect.fence, now, effect.end, effect.cause))
 
     def _done(self, call: Call, effect: do.AgentDone) -> None:
-        now = self._turns.now()
-        if self._busy_in.get(effect.agent) == call.id:
-            del self._busy_in[effect.agent]
-            self._obey(self.floor.free(effect.agent, now))
-        elif effect.lost:
-            self._obey(self.floor.lost(effect.agent, now, "phone lost"))
+        agent, now = effect.agent, self._turns.now()
+        others = self._busy_in.get(agent, {})
+        if others.pop(call.id, None) is not None:
+            if not others:
+                del self._busy_in[agent]
+                self._obey(self.floor.free(agent, now))
+            return
+        if effect.lost:
+            self._obey(self.floor.lost(agent, now, "phone lost"))
         else:
-            self._obey(self.floor.finished(effect.agent, now))
+            self._obey(self.floor.finished(agent, now))
+        for reason in list(others.values())[:1]:  # a call that was put through goes on
+            self._obey(self.floor.busy(agent, now, reason))
 
     def _busy(self, call: Call, effect: do.AgentBusy) -> None:
-        self._busy_in[effect.agent] = call.id
+        self._busy_in.setdefault(effect.agent, {})[call.id] = effect.reason
         now = self._turns.now()
         self._obey(self.floor.busy(effect.agent, now, effect.reason))
 

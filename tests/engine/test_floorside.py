@@ -16,6 +16,7 @@ from queues.events import (
     QueueVisitEnded,
 )
 from router import inputs as on
+from router.call import Call
 from router.events import CallConnected, CallEnded
 from router.media import protocol as media
 from router.sip import effects as sip
@@ -200,6 +201,45 @@ def test_an_own_call_makes_the_agent_busy_and_then_free(desk: Desk) -> None:
     desk.phone.event(sip.Ended("own", "bye"))
     assert len(desk.journal.facts(OfferMade)) == 1, "free again, and somebody waits"
     assert desk.journal.facts(CallEnded) == [], "an own call is no call of a customer's"
+
+
+def transferred_to_anna(desk: Desk, call: Call, uri: str) -> str:
+    """A talk is put through to anna in person: her phone's leg, ringing."""
+    before = desk.invited_legs()
+    desk.turns.feed(call.id, on.TransferAsked("", on.Destination("agent", "anna"), (uri,)))
+    (leg,) = desk.invited_legs()[len(before) :]
+    return leg
+
+
+def test_who_refuses_a_transfer_is_still_in_the_own_call(desk: Desk) -> None:
+    uri = desk.agent_ready("anna")
+    desk.invite("own", "+37129999999", agent="101")
+    desk.agent_ready("boris")
+    call = desk.call()
+    answer(desk, desk.invited_legs()[-1])
+    leg = transferred_to_anna(desk, call, uri)
+    desk.phone.event(sip.Refused(leg, 486, "Busy Here"))
+    assert desk.presence("anna") == "talking"
+    desk.phone.event(sip.Ended("own", "bye"))
+    assert desk.presence("anna") == "available"
+
+
+def test_who_took_a_second_call_is_free_when_both_are_over(desk: Desk) -> None:
+    uri = desk.agent_ready("anna")
+    desk.call("in1")
+    answer(desk, desk.invited_legs()[-1])
+    desk.agent_ready("boris")
+    second = desk.call("in2")
+    answer(desk, desk.invited_legs()[-1])
+    leg = transferred_to_anna(desk, second, uri)
+    answer(desk, leg)
+    desk.phone.event(sip.Ended("in1", "bye"))
+    assert desk.presence("anna") == "talking"
+    desk.pass_time(60)
+    assert desk.presence("anna") == "talking"
+    desk.phone.event(sip.Ended("in2", "bye"))
+    desk.pass_time(60)
+    assert desk.presence("anna") == "available"
 
 
 def test_a_new_queue_and_a_queue_that_is_gone(desk: Desk) -> None:
