@@ -9,7 +9,8 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from api.access import Principal, Staff, TheEngine
-from api.errors import ConflictError, ForbiddenError, NotFoundError, declared
+from api.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError, declared
+from api.lasting import on_disk
 from api.shapes import AgentId, Line, Shape, moment
 from engine.engine import Engine
 from queues.agents import AgentView
@@ -92,7 +93,10 @@ async def get_agent(agent: AgentId, engine: TheEngine, who: Staff) -> Agent:
     return _agent(engine, _view(engine, agent), who)
 
 
-@router.post("/agents/{agent}/presence", responses=declared(NotFoundError, ConflictError))
+@router.post(
+    "/agents/{agent}/presence",
+    responses=declared(NotFoundError, ConflictError, UnavailableError),
+)
 async def change_presence(
     agent: AgentId, wish: PresenceWish, engine: TheEngine, who: Staff
 ) -> Agent:
@@ -112,10 +116,14 @@ async def change_presence(
         raise ConflictError(f"{agent} is signed out; become available first")
     else:
         engine.take_break(agent, wish.reason or "break")
+    await on_disk(engine)
     return _agent(engine, _view(engine, agent), who)
 
 
-@router.post("/agents/{agent}/wrap-up/end", responses=declared(NotFoundError, ConflictError))
+@router.post(
+    "/agents/{agent}/wrap-up/end",
+    responses=declared(NotFoundError, ConflictError, UnavailableError),
+)
 async def end_wrap_up(agent: AgentId, engine: TheEngine, who: Staff) -> Agent:
     """Take calls again before the wrap-up time is over."""
     _own(who, agent)
@@ -123,4 +131,5 @@ async def end_wrap_up(agent: AgentId, engine: TheEngine, who: Staff) -> Agent:
     if presence != "wrap-up":
         raise ConflictError(f"{agent} is {presence}, not in wrap-up")
     engine.end_wrap_up(agent)
+    await on_disk(engine)
     return _agent(engine, _view(engine, agent), who)

@@ -35,6 +35,11 @@ async def keep(engine: Engine, call: str, fact: object) -> None:
     if engine.journal.full:
         raise UnavailableError("the journal takes nothing at present; try again")
     engine.journal_fact(call, fact)
+    await on_disk(engine)
+
+
+async def on_disk(engine: Engine) -> None:
+    """Return when everything up to now is on disk: what is answered survives a crash."""
     try:
         async with asyncio.timeout(KEEP_S_MAX):
             await engine.journal.flush()

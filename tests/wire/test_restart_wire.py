@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -116,7 +115,6 @@ def test_a_phone_behind_tcp_is_called_through_a_new_stream(tmp_path: Path) -> No
             with system.client() as client:
                 signed_in = client.post("/agents/anna/presence", json={"presence": "available"})
                 assert signed_in.status_code < 300, signed_in.text
-            time.sleep(0.1)  # a presence is on disk within some milliseconds, and told before
             kill_the_engine(system)
             assert phone.receive() is None
             assert phone.closed
