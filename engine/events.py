@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engine.leg_io import cause_of_end, cause_of_status
@@ -22,8 +23,7 @@ class Wiring:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         legs = engine.legs
-        engine.phone.on = {
-            sip.Invited: engine.arrivals.invited,
+        of_a_leg: dict[type, Callable[[Any], None]] = {
             sip.Confirmed: lambda event: legs.confirmed(event.leg, event.body),
             sip.Progressed: lambda event: legs.progressed(event.leg, event.status, event.body),
             sip.Answered: lambda event: legs.answered(event.leg, event.body),
@@ -33,8 +33,24 @@ class Wiring:
             sip.TransferAsked: self._transfer,
             sip.KeyPressed: lambda event: self._key(event.leg, event.key, signalled=True),
             sip.Ended: self._ended,
+        }
+        engine.phone.on = {
+            **{kind: self._on_behalf(take) for kind, take in of_a_leg.items()},
+            sip.Invited: engine.arrivals.invited,
             sip.RegistrationChanged: self._registered,
         }
+
+    def _on_behalf(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
+        """What goes wrong with a leg's event costs its call, and no other."""
+
+        def taken(event: Any) -> None:
+            io = self._engine.legs.by_id.get(event.leg)
+            if io is None:
+                take(event)
+            else:
+                self._engine.turns.on_behalf(io.call, lambda: take(event))
+
+        return taken
 
     def _refused(self, event: sip.Refused) -> None:
         cause = cause_of_status(event.status)

@@ -213,9 +213,7 @@ class Legs:
             return
         io.media_closed = True
         if io.port:
-            self._workers.ask(
-                io.worker, media.Close(io.id), lambda answer: self._closed(io, answer)
-            )
+            self.ask(io, media.Close(io.id), lambda answer: self._closed(io, answer))
 
     def _closed(self, io: LegIo, answer: media.Answer) -> None:
         if not isinstance(answer, media.Closed) or io.internal:
@@ -263,12 +261,14 @@ class Legs:
             )
             then(io)
 
-        self._workers.ask(
-            io.worker, media.Open(io.id, ipv6=io.ipv6, timeout_s=self._timeout_s), opened
-        )
+        command = media.Open(io.id, ipv6=io.ipv6, timeout_s=self._timeout_s)
+        self.ask(io, command, opened)
 
     def ask(self, io: LegIo, command: media.Command, then: Callable[[media.Answer], None]) -> None:
-        self._workers.ask(io.worker, command, then)
+        """The answer is taken on the call's behalf: what goes wrong with it costs this call."""
+        self._workers.ask(
+            io.worker, command, lambda answer: self._turns.on_behalf(io.call, lambda: then(answer))
+        )
 
     def _agree(self, io: LegIo, agreed: sdp.Negotiated) -> None:
         """The session descriptions fit: tell the worker where, what and which way."""

@@ -88,6 +88,20 @@ class Turns:
         finally:
             self._running = False
 
+    def on_behalf(self, call: str, work: Callable[[], None]) -> None:
+        """Run a shell's work for a call as one turn; a mistake in it ends that call as failed."""
+
+        def tried() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("call %s", call)
+                found = self.calls.get(call)
+                if found is not None:
+                    self._fail(found)
+
+        self.together(tried)
+
     def _begin(self) -> None:
         self._now = self.clock.now()
         self._running = True

@@ -13,7 +13,9 @@ from router import effects as do
 from router import events as facts
 from router import inputs as on
 from router.call import Call
-from tests.engine.desk import Desk
+from router.media import protocol as media
+from router.sip import effects as sip
+from tests.engine.desk import Desk, description
 from tests.fakes import FakeJournal, HandClock
 
 NOWHERE = on.Destination("nowhere")
@@ -148,7 +150,7 @@ def test_forgetting_waits_for_the_last_effect() -> None:
     assert forgotten == ["a"]
 
 
-# --- mistakes ------------------------------------------------------------------------------------
+# --- mistakes ----------------------------------------------------------------------
 
 
 def test_a_failing_step_ends_its_own_call_as_failed_and_no_other(
@@ -217,12 +219,33 @@ def test_work_that_fails_leaves_the_turns_usable(caplog: pytest.LogCaptureFixtur
     assert stage.shown == [("a", "PickUp")]
 
 
+@pytest.mark.parametrize("at", ["answer", "change"])
+def test_a_mistake_with_an_event_of_a_leg_costs_its_call_and_no_other(
+    at: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk()
+    other = desk.call("in2")
+    if at == "answer":
+        desk.directions.codecs = lambda call: cast(Any, 1 / 0)  # type: ignore[method-assign]
+        desk.invite("in1")
+    else:
+        desk.call("in1")
+        desk.phone.accept_change = lambda leg, body: cast(None, 1 / 0)  # type: ignore[method-assign]
+        desk.phone.event(sip.ChangeAsked("in1", "INVITE", description()))
+    (ended,) = desk.journal.facts(facts.CallEnded)
+    assert ended.cause == "internal error"
+    assert "hang_up" in desk.phone.verbs("in1")
+    assert len(desk.workers.of(media.Close)) == 1
+    assert other.phase == "waiting"
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_an_effect_has_one_performer() -> None:
     with pytest.raises(ValueError, match="two performers for Join"):
         register({do.Join: print}, {do.Join: print})
 
 
-# --- with everything joined --------------------------------------------------------------------
+# --- with everything joined -----------------------------------------------------------------
 
 
 def test_a_phone_that_one_call_hangs_up_is_hung_up_before_another_rings_it() -> None:
