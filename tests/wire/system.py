@@ -225,14 +225,16 @@ class System:
         open_records = self.rows("SELECT call FROM call_records WHERE ended_at IS NULL")
         return [*(call["id"] for call in found.json()["items"]), *(r["call"] for r in open_records)]
 
-    def nothing_is_left(self, within_s: float = 10.0) -> None:
-        """No call, no dialog, no media session any more; AssertionError naming what there is."""
+    def nothing_is_left(self, within_s: float = 10.0, *, media: bool = False) -> None:
+        """No call, no dialog (and no media session: workers tell it every few seconds) any more;
+        AssertionError naming what there is."""
 
         def look() -> bool:
             with self.client() as client:
                 lines = client.get("/metrics").text.splitlines()
-            names = ("offhook_sip_dialogs ", "offhook_media_sessions{")
-            left = [x for x in lines if x.startswith(names) and not x.endswith(" 0.0")]
+            figures = [x for x in lines if x.startswith("offhook_sip_dialogs ")]
+            figures += [x for x in lines if x.startswith("offhook_media_sessions{") and media]
+            left = [x for x in figures if not x.endswith(" 0.0")]
             seen[:] = [*self.live(), *left]
             return not seen
 
