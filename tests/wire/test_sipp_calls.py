@@ -124,6 +124,22 @@ def test_a_stranger_is_refused(system: System, transport: str) -> None:
     sipp.run(system, "stranger", host=STRANGER, transport=transport, keys={"prefix": "+3712308"})
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_trunk_that_proves_itself_by_digest(system: System, transport: str) -> None:
+    """From any address: it is known by its password. Its later requests need none."""
+    login = "mobile", system.secrets["trunks"]["mobile"]
+    prefix = {"prefix": "+371232" + transport[0]}
+    at = system.sip if transport == "udp" else system.sip_tcp
+    # left alone, SIPp names the host where RFC 7616 3.4.6 wants the Request-URI
+    uri = ("-auth_uri", f"100@{at[0]}:{at[1]}")
+    options = {"host": STRANGER, "transport": transport, "keys": prefix, "more": uri}
+    sipp.run(system, "uac_digest", login=login, **options)
+    (call,) = system.wait_for_tickets(prefix["prefix"] + "%", 1)
+    assert system.calls(call["caller"])[0]["trunk"] == "mobile"
+    for user in ("mobile", "nobody", "trunk"):
+        sipp.run(system, "uac_digest_refused", login=(user, "wrong"), **options)
+
+
 def test_strangers_learn_nothing(system: System) -> None:
     """Any method, any number, known user or not: the same answer but for the ids in it."""
     with Peer(system.sip, STRANGER) as peer:
