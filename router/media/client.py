@@ -134,8 +134,13 @@ class WorkerClient(asyncio.Protocol):
         self._write(encode_command(self._generation, number, command))
 
     def _give_up(self, number: int) -> None:
+        """A worker that hangs is lost like one that died, or it would be given every new call:
+        it has the fewest. Should it wake up, its sessions are compared at the next connection."""
         then, _ = self._wanted.pop(number)
         then(Refused(f"worker {self.name}: no answer in {ANSWER_S_MAX} s"))
+        if self._transport is not None:
+            log.error("worker %s does not answer, connection cut", self.name)
+            self._transport.abort()
 
     def acknowledge(self, number: int) -> None:
         """Every report up to ``number`` is journaled: the worker forgets them."""
