@@ -108,12 +108,15 @@ class Loop:
     def run(
         self,
         step: Callable[[int], None],
+        busy_step: Callable[[int], int],
         skipped: Callable[[], None],
         idle: Callable[[], bool],
         more: Callable[[], bool],
     ) -> None:
         """Serve sockets; call ``step`` every 5 ms with its number, ``skipped`` after a stall.
 
+        ``busy_step(number)`` is the next step from ``number`` on that has something to do, or an
+        earlier one; those before it are not waited for.
         While ``idle()`` no steps are needed; ``more()`` works off what is left over and tells
         whether there is still some.
         """
@@ -123,11 +126,14 @@ class Loop:
         left_over = False
         while not self.stopping:
             now_us = clock.now_us
-            until_us = now_us + IDLE_US if resting else cadence.deadline_us
+            number = busy_step(cadence.next)
+            until_us = now_us + IDLE_US if resting else cadence.at_us(number)
             self.turns(now_us if left_over else until_us)
             now_us = clock.now_us
             if resting:
                 cadence = Cadence(now_us)
+            else:
+                cadence.pass_over(number, now_us)
             if now_us >= cadence.deadline_us:
                 self.lag_us_max = max(self.lag_us_max, now_us - cadence.deadline_us)
                 numbers = cadence.due(now_us)

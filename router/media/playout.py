@@ -28,6 +28,20 @@ class Cadence:
         """When the next step is due."""
         return self._start_us + self._next * STEP_US
 
+    def at_us(self, number: int) -> int:
+        """When a step is due."""
+        return self._start_us + number * STEP_US
+
+    @property
+    def next(self) -> int:
+        """The number of the next step."""
+        return self._next
+
+    def pass_over(self, number: int, now_us: int) -> None:
+        """The steps before ``number`` have nothing to do: those that are past are not due."""
+        past = (now_us - self._start_us) // STEP_US + 1
+        self._next = max(self._next, min(number, past))
+
     def due(self, now_us: int) -> range:
         """The steps due by now, each once. A stall of over 200 ms loses the oldest of them;
         ``skipped`` is how many this call lost."""

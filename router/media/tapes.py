@@ -10,7 +10,9 @@ from router.media.recorder import Recorder
 from router.media.recording import LEFT, RIGHT
 from router.media.upkeep import Clock
 
-FLUSH_STEPS = 20  # of 5 ms: each file is appended to every 100 ms, at a step of its own
+FLUSH_STEPS = 20  # of 5 ms: each file is appended to every 100 ms
+SLOTS = sorted(range(FLUSH_STEPS), key=lambda slot: slot % 4)  # steps where few players are last
+TOGETHER = 8  # files at one step
 
 
 class Tapes:
@@ -65,7 +67,7 @@ class Tapes:
         except OSError as error:
             return Refused(f"cannot record: {error.strerror or error}")
         self.recorders[command.recording] = recorder
-        recorder.slot = min(range(FLUSH_STEPS), key=lambda slot: len(self.flushes[slot]))
+        recorder.slot = min(SLOTS, key=lambda slot: len(self.flushes[slot]) // TOGETHER)
         self.flushes[recorder.slot][recorder] = None
         for leg in (left, right):
             if leg is not None:

@@ -16,11 +16,13 @@ import socket
 import sys
 import time
 
-from router.media.exchange import Exchange
+from router.media.exchange import VISIT_STEPS, Exchange
 from router.media.link import Link, log
 from router.media.loop import Loop
+from router.media.playout import STEPS_PER_FRAME
 from router.media.ports import PortPool
 from router.media.protocol import WorkerFigures
+from router.media.tapes import FLUSH_STEPS
 
 FIGURES_US = 5_000_000
 FAULTS_MAX = 100
@@ -79,6 +81,19 @@ class Worker:
     def _idle(self) -> bool:
         return not self.exchange.legs and not self.exchange.tapes.recorders
 
+    def _busy_step(self, number: int) -> int:
+        """The next step from ``number`` on, within 20 ms, that has something to do."""
+        exchange = self.exchange
+        players, visits, flushes = exchange.players, exchange.visits, exchange.tapes.flushes
+        for ahead in range(number, number + STEPS_PER_FRAME):
+            if (
+                players[ahead % STEPS_PER_FRAME]
+                or visits[ahead % VISIT_STEPS]
+                or flushes[ahead % FLUSH_STEPS]
+            ):
+                return ahead
+        return number + STEPS_PER_FRAME
+
     def run(self) -> None:
         """Serve until SIGTERM."""
         stop_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -90,7 +105,10 @@ class Worker:
         gc.disable()
         while not self.loop.stopping:
             try:
-                self.loop.run(self.exchange.step, self.exchange.skipped, self._idle, self._more)
+                exchange = self.exchange
+                self.loop.run(
+                    exchange.step, self._busy_step, exchange.skipped, self._idle, self._more
+                )
             except Exception as error:
                 # A fault of ours about one packet must not end every call of this worker; one
                 # that repeats must (the supervisor starts another).

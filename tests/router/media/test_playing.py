@@ -12,6 +12,7 @@ import pytest
 from router.media import rtcp
 from router.media.audio import AudioCache, AudioError
 from router.media.digits import DigitReceiver
+from router.media.exchange import TOGETHER
 from router.media.protocol import (
     Bridge,
     Close,
@@ -42,6 +43,14 @@ def test_a_prompt_then_music(scene: Stage) -> None:
     ended = scene.of(PlayEnded)
     assert [(report.play, report.by_digit) for report in ended] == [("p1", False)]
     assert ended[0].at == pytest.approx(1_700_000_000 + 12 * 0.02, abs=0.03)
+
+
+def test_few_players_share_a_step_and_many_spread(scene: Stage) -> None:
+    music = scene.audio("m", b"m" * 400)
+    for name in (str(number) for number in range(TOGETHER + 1)):
+        scene.phone(name)
+        scene.done(Play(name, "p", (), (music,)))
+    assert [len(players) for players in scene.exchange.players] == [TOGETHER, 1, 0, 0]
 
 
 def test_the_same_play_again_changes_nothing_and_another_goes_on_in_the_stream(

@@ -52,6 +52,17 @@ def test_a_stall_is_not_made_up_in_a_burst() -> None:
     assert not cadence.due(9_000_000)
 
 
+def test_steps_without_work_are_passed_over_but_never_one_with_work() -> None:
+    cadence = Cadence(0)
+    assert list(cadence.due(0)) == [0]
+    busy = 4  # steps 1 to 3 have nothing to do
+    cadence.pass_over(busy, 2 * STEP_US + 100)  # woken early, by a packet
+    assert cadence.next == 3  # whoever took a seat at step 1 or 2 meanwhile is not hurried
+    assert not cadence.due(2 * STEP_US + 100)
+    cadence.pass_over(busy, 5 * STEP_US)
+    assert list(cadence.due(5 * STEP_US)) == [4, 5]
+
+
 @given(st.lists(st.sampled_from(("play", "pause", "relay", "event")), max_size=60))
 def test_numbers_never_gap_nor_go_back(course: list[str]) -> None:
     out, now = OutStream(9, 65_530, 2**32 - 500), 0
