@@ -201,23 +201,26 @@ class Room:
 
     async def left_by(self, number: str = "") -> Left:
         """The one ticket of this caller, once its recording is finished."""
-        return await asyncio.to_thread(self._left_by, number or self.stranger)
+        number = number or self.stranger
+        ticket, record = await asyncio.to_thread(self._rows, number)
+        return await sound.aside(_read, self.system.folder, ticket, record)
 
-    def _left_by(self, number: str) -> Left:
+    def _rows(self, number: str) -> tuple[dict[str, Any], dict[str, Any]]:
         (ticket,) = self.system.wait_for_tickets(number, 1)
         record = eventually(
             lambda: next((r for r in self.system.calls(number) if r["recording_sha256"]), None),
             f"the recording of {number}",
         )
-        wav = measure.read_wav(self.system.folder / "recordings" / f"{record['recording']}.wav")
-        return Left(ticket, record, wav, facts(self.system, record["call"]))
+        return ticket, record
 
 
-def facts(system: System, call: str) -> list[tuple[float, object]]:
-    """What the journal holds of a call."""
-    cursor = Cursor(system.folder / "journal", product_registry(), 0)
+def _read(folder: Path, ticket: dict[str, Any], record: dict[str, Any]) -> Left:
+    """The recording, and what the journal holds of the call."""
+    wav = measure.read_wav(folder / "recordings" / f"{record['recording']}.wav")
+    cursor = Cursor(folder / "journal", product_registry(), 0)
     try:
         entries = cursor.take(1_000_000, 1 << 62)
     finally:
         cursor.close()
-    return [(entry.at, entry.event) for entry in entries if entry.call == call]
+    facts = [(entry.at, entry.event) for entry in entries if entry.call == record["call"]]
+    return Left(ticket, record, wav, facts)

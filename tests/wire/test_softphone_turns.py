@@ -230,6 +230,31 @@ async def _transfer_refused(room: Room) -> None:
         assert left.record["transfers"] == 0
 
 
+async def _referrer_leaves_at_once(room: Room) -> None:
+    """Some phones say BYE right after REFER; the transfer goes on without them."""
+    system = room.system
+    first_at, second_at, _ = room.agents
+    async with room:
+        first = await room.phone(Pjsip, first_at, AGENT_HZ)
+        second = await room.phone(Baresip, second_at, OTHER_HZ)
+        await room.sign_in(first_at)
+        caller = await room.caller()
+        await _answers(first)
+        await _hears(caller, AGENT_HZ, "the first")
+        await room.sign_in(second_at)
+        await first.refer(f"sip:{second_at}@{system.sip[0]}:{system.sip[1]}")
+        await first.wait("transfer", 3)
+        await first.hang_up()
+        await second.wait("ringing")
+        await _hears_music(caller)
+        await second.answer()
+        await second.wait("up")
+        await _hears(caller, OTHER_HZ, "the second")
+        caller.hang_up()
+        await second.wait("over", 3)
+        await _check_transfer(await room.left_by(), first_at, second_at)
+
+
 async def _check_transfer(left: Left, by: str, to: str) -> None:
     assert (left.ticket["outcome"], left.ticket["agent"]) == ("answered", f"a{to}")
     assert left.record["transfers"] == 1
@@ -254,5 +279,6 @@ async def test_blind_transfers(system: System, tmp_path: Path) -> None:
         _transferred(room(15), Pjsip, SECOND, "second"),
         _transferred_by_api(room(16)),
         _transfer_refused(room(17)),
+        _referrer_leaves_at_once(room(18)),
     )
     await _transferred(room(19), Baresip, SECOND, "300", hold=True)

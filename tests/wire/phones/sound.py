@@ -7,8 +7,12 @@ import math
 import sys
 import wave
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 from recordings import measure
 
@@ -17,6 +21,8 @@ LEVEL = 0.3  # of full scale: -13.5 dBFS RMS
 LEVEL_DBFS = 20 * math.log10(LEVEL) - 3.01
 NEAR_DB = 3.0
 GAP_S_MAX = 0.060
+
+Result = TypeVar("Result")
 
 
 def write_tone(path: Path, hz: float, seconds: float = 60.0) -> Path:
@@ -57,9 +63,19 @@ def longest_gap_s(samples: Sequence[int]) -> float:
 
 
 async def hold_tone(samples: Sequence[int], hz: float, *, where: str) -> None:
-    """Assert one clean tone: the right one, at its level, nowhere interrupted. Measured in a
-    thread: this loop paces the media of other scenes."""
-    await asyncio.to_thread(_hold_tone, samples, hz, LEVEL_DBFS, where)
+    """Assert one clean tone: the right one, at its level, nowhere interrupted."""
+    await aside(_hold_tone, samples, hz, LEVEL_DBFS, where)
+
+
+async def aside(work: Callable[..., Result], *arguments: Any) -> Result:
+    """Do the work in a process of its own: this one's loop paces the media of other scenes, and
+    a thread would hold the interpreter's lock when a packet is due."""
+    return await asyncio.get_running_loop().run_in_executor(_bench(), work, *arguments)
+
+
+@cache
+def _bench() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
 def _hold_tone(samples: Sequence[int], hz: float, expected_dbfs: float, where: str) -> None:
