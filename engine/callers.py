@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 CALLERS_MAX = 100_000
 
@@ -27,6 +28,19 @@ class Callers:
         self._seen.move_to_end(caller)
         if len(self._seen) > CALLERS_MAX:
             self._seen.popitem(last=False)
+
+    def seed(self, known: Iterable[tuple[str, int, str]]) -> None:
+        """What the records hold of (caller, calls, last outcome), latest first.
+
+        A caller who is in the log already keeps the log's last outcome.
+        """
+        for caller, count, outcome in known:
+            if len(self._seen) >= CALLERS_MAX and caller not in self._seen:
+                return
+            seen, last = self._seen.get(caller, (0, outcome))
+            self._seen[caller] = (max(seen, count), last)
+            if not seen:
+                self._seen.move_to_end(caller, last=False)
 
     def earlier(self, caller: str) -> tuple[int, str]:
         """(number of earlier calls, outcome of the last or "")."""

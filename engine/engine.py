@@ -19,7 +19,7 @@ from config.credentials import Secrets
 from config.settings import Settings
 from engine import recovery
 from engine.arrivals import Arrivals
-from engine.callers import Callers
+from engine.callers import CALLERS_MAX, Callers
 from engine.clock import Clock
 from engine.events import Wiring
 from engine.files import RecordingsReader
@@ -40,6 +40,7 @@ from engine.state import PACE as STATE_PACE
 from engine.state import READER as STATE
 from engine.state import MemoryState, Snapshot, StateStore
 from engine.taping import Taping
+from engine.tasks import Tasks
 from engine.timers import Timers
 from engine.turns import Turns, register
 from engine.workers import Workers
@@ -62,6 +63,7 @@ from tickets.store import TicketStore
 log = logging.getLogger(__name__)
 
 CLOSE_FILES_S = 2.0
+NEEDS_RESTART = ("data_dir", "sip", "media", "recordings", "api", "store", "journal", "tickets")
 RECORDS_PACE = Pace(batch=1024, linger_s=0.5)  # one transaction for half a second of facts
 RECORDINGS_PACE = Pace(batch=1024, linger_s=0.2)
 
@@ -110,6 +112,7 @@ class Engine:
         self._parts = parts
         self.recordings_dir = settings.recordings.dir or settings.data_dir / "recordings"
         self.recordings_dir.mkdir(parents=True, exist_ok=True)
+        self._tasks = Tasks("engine")
         self.turns = Turns(clock, parts.journal)
         self._make_sip(parts)
         self.workers = Workers(parts.journal, clock, timers, self._reported, str(MUSIC))
@@ -192,10 +195,19 @@ class Engine:
         await self._parts.finisher.start()
         self._start_recordings()
         self.liveness.start()
+        self._tasks.start(self._know_callers())
         await self.transport.start(
             self.phone.received, self.phone.stream_closed, self.phone.send_failed
         )
         self.ready_since = self.clock.now()
+
+    async def _know_callers(self) -> None:
+        """Earlier calls from the records; nobody waits for them, a store that is away has none."""
+        since = self.clock.now() - self.settings.tickets.repeat_window_s
+        try:
+            self.callers.seed(await self.records.callers(since, CALLERS_MAX))
+        except Exception as error:
+            log.warning("earlier callers are not known yet: %s", type(error).__name__)
 
     async def _state_elsewhere(self) -> Snapshot:
         """What another machine kept, for an engine without a journal of its own."""
@@ -244,6 +256,7 @@ class Engine:
             self.turns.feed(call, on.HangUpAsked("shutdown", cut=True))
         await self.journal.flush()
         await self._until_taped()
+        await self._tasks.close()
         await self.legs.close()
         await self.flows.close()
         await self.prompter.close()
@@ -347,6 +360,9 @@ class Engine:
 
         Listeners, workers, stores and the domain are those of the start.
         """
+        for section in NEEDS_RESTART:
+            if getattr(settings, section) != getattr(self.settings, section):
+                log.warning("%s: the change takes effect at the next start", section)
         self.settings = settings
         self.phone.use_directory(SettingsDirectory(settings, secrets.ha1s(settings)))
         self.directions.trunk_passwords = secrets.trunks

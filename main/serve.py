@@ -40,6 +40,7 @@ def serve(config: Path | None, log_level: str) -> NoReturn:
     """Raises ConfigError for a wrong configuration; else this process is the supervisor."""
     from engine.supervisor import replace_process
 
+    os.umask(0o077)  # callers' numbers and voices are the owner's alone, in every process of ours
     settings, _ = load(config)
     load_secrets(settings)
     os.makedirs(settings.data_dir, exist_ok=True)

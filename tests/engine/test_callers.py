@@ -43,3 +43,11 @@ def test_at_the_limit_the_least_recently_seen_leave(monkeypatch: pytest.MonkeyPa
     for number in ("a", "b", "c", "a", "d"):
         callers.note(number, 1, "missed")
     assert [callers.earlier(number)[0] for number in "abcd"] == [1, 0, 1, 1]
+
+
+def test_the_records_add_what_the_log_does_not_hold() -> None:
+    callers = Callers()
+    callers.note("a", 2, "answered")
+    callers.seed([("a", 5, "missed"), ("b", 1, "dropped")])
+    assert callers.earlier("a") == (5, "answered")
+    assert callers.earlier("b") == (1, "dropped")

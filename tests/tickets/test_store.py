@@ -110,3 +110,11 @@ async def test_nobody_s_calls_are_not_repeats(database: AsyncEngine) -> None:
     detail = await TicketStore(database).get_ticket(2)
     assert detail is not None
     assert (detail.ticket.repeat_of, detail.earlier) == (None, ())
+
+
+async def test_callers_agree_with_the_earlier_calls_of_each(store: TicketStore) -> None:
+    known = await store.callers(0.0, 100)
+    assert {caller for caller, _, _ in known} >= {"+1"}
+    for caller, count, outcome in known:
+        assert await store.earlier_calls(caller) == EarlierCalls(count, outcome)
+    assert len(await store.callers(0.0, 1)) <= 1
