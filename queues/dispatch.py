@@ -37,9 +37,9 @@ GONE = QueueRules(wrap_up_s=0.0)
 class Dispatch:
     """The state and the effects of the command at hand.
 
-    ``begin`` lets what is due take effect and matches; ``done`` does so again and hands out
-    the effects. Everything that can be refused is refused before ``begin``: the facts of what
-    fell due must not get lost with an exception.
+    ``begin`` lets what is due take effect and matches (``adopt`` takes on rules instead);
+    ``done`` does so again and hands out the effects. Everything that can be refused is refused
+    before ``begin``: the facts of what fell due must not get lost with an exception.
     """
 
     def __init__(self, rules: FloorRules) -> None:
@@ -47,12 +47,20 @@ class Dispatch:
         self.effects: list[Effect] = []
 
     def begin(self, now: float) -> None:
-        state = self.state
-        if now < state.now:
-            raise MisuseError(f"time stepped back from {state.now} to {now}")
-        state.now = now
-        self.effects = []
+        self._clock(now)
         self._settle()
+
+    def adopt(self, rules: FloorRules, now: float) -> None:
+        """Begin with other rules. What is due waits for ``done``: an offer of this instant must
+        not go to an agent whom the rules took off the queue."""
+        self._clock(now)
+        self.state.adopt(rules)
+
+    def _clock(self, now: float) -> None:
+        if now < self.state.now:
+            raise MisuseError(f"time stepped back from {self.state.now} to {now}")
+        self.state.now = now
+        self.effects = []
 
     def done(self) -> list[Effect]:
         self._settle()

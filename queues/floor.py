@@ -3,6 +3,7 @@
 Each method returns its effects in order (see ``queues.offers``). Whatever becomes due by
 ``now`` (wrap-up over, lease lapsed, wait too long) takes effect first, then the command, then
 matching, so that no call waits beside a ready agent who may take it when a method returns.
+Only ``reload`` comes before what is due: nothing is decided by rules that are void.
 """
 
 from __future__ import annotations
@@ -197,10 +198,10 @@ class Floor:
         return desk.done()
 
     def reload(self, rules: FloorRules, now: float) -> list[Effect]:
-        """Other rules, at once. Calls keep their places and what they were promised; calls of
-        a queue that is gone overflow; agents who are gone sign out (after their talk)."""
-        self._desk.begin(now)
-        self._desk.state.adopt(rules)
+        """Other rules, at once: what is due by ``now`` falls due under them already. Calls keep
+        their places and what they were promised; calls of a queue that is gone overflow; agents
+        who are gone sign out (after their talk)."""
+        self._desk.adopt(rules, now)
         self._desk.retire()
         return self._desk.done()
 

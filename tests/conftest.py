@@ -1,4 +1,4 @@
-"""Fixtures for all tests: databases."""
+"""For all tests: databases, and how hypothesis looks for counterexamples."""
 
 from __future__ import annotations
 
@@ -8,12 +8,38 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import Phase, settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.store import migrate, open_database
 from tests.postgres import running_postgres
 
 _numbers = itertools.count(1)
+
+# The same examples in every run, and a failure is told as it was found: making it smaller may
+# take minutes. `pytest --hypothesis-profile=shrink` finds the same one and makes it smaller;
+# `--hypothesis-profile=explore` looks at other examples, and at many more where the test sets
+# no number of its own. No deadlines: how long an example takes is the machine's affair.
+settings.register_profile(
+    "steady",
+    max_examples=100,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+)
+settings.register_profile(
+    "shrink",
+    settings.get_profile("steady"),
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+)
+settings.register_profile(
+    "explore",
+    settings.get_profile("shrink"),
+    max_examples=2000,
+    derandomize=False,
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

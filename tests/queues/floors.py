@@ -65,6 +65,19 @@ class Watched:
         return {view.call: view.offered_to for view in self.floor.waiting() if view.offered_to}
 
 
+def order_of(watched: Watched, agent: str = "ann", now: float = 1000.0) -> list[str]:
+    """The calls in the order in which one agent, staffed now, gets them."""
+    watched.staff(agent, now)
+    taken = []
+    while watched.ringing():
+        (call,) = watched.ringing()
+        taken.append(call)
+        watched.accept(agent, watched.fence(agent), now)
+        watched.finished(agent, now)
+        watched.end_wrap_up(agent, now)
+    return taken
+
+
 def offers(effects: list[Effect]) -> list[tuple[str, str]]:
     """(call, agent) of the offers among the effects."""
     return [(e.call, e.agent) for e in effects if isinstance(e, Offer)]

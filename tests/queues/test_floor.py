@@ -9,25 +9,20 @@ import pytest
 from config.errors import MisuseError
 from config.settings import AgentSettings, QueueSettings, Settings
 from queues.events import CallPromoted, OfferEnded, OfferMade, QueueVisitEnded
-from queues.floor import Floor
 from queues.rules import AgentRules, FloorRules, QueueRules, from_settings
-from tests.queues.floors import Watched, events, offers, overflows, picture, rules, withdrawn
+from tests.queues.floors import (
+    Watched,
+    events,
+    offers,
+    order_of,
+    overflows,
+    picture,
+    rules,
+    withdrawn,
+)
 
 ONE = {"ann": AgentRules({"main": 1, "vip": 1})}
 TWO_QUEUES = {"main": QueueRules(), "vip": QueueRules(rank=3, target_s=10.0)}
-
-
-def order_of(watched: Watched, agent: str = "ann", now: float = 1000.0) -> list[str]:
-    """The calls in the order in which one agent, staffed now, gets them."""
-    watched.staff(agent, now)
-    taken = []
-    while watched.ringing():
-        (call,) = watched.ringing()
-        taken.append(call)
-        watched.accept(agent, watched.fence(agent), now)
-        watched.finished(agent, now)
-        watched.end_wrap_up(agent, now)
-    return taken
 
 
 def test_the_earlier_deadline_goes_first_and_ties_go_by_arrival() -> None:
@@ -258,52 +253,6 @@ def test_short_abandons_are_told_by_the_queue_s_threshold() -> None:
         for call, left in (("c1", 4.9), ("c2", 5.0))
     ]
     assert [(end.short, end.waited_s) for end in ends] == [(True, 4.9), (False, 5.0)]
-
-
-def test_a_reload_keeps_places_and_takes_effect_at_once() -> None:
-    watched = Watched(rules(agents={}))
-    for number in range(3):
-        watched.enqueue(f"c{number}", "main", 1.0 + number)
-    effects = watched.reload(rules({"main": QueueRules(target_s=60.0)}, ONE), 10.0)
-    assert effects == []
-    assert [watched.position(f"c{n}") for n in range(3)] == [1, 2, 3]
-    assert order_of(watched, now=11.0) == ["c0", "c1", "c2"]
-
-
-def test_a_reload_moves_on_the_calls_of_a_queue_that_is_gone() -> None:
-    queues = {"main": QueueRules(), "vip": QueueRules(overflow="voicemail")}
-    watched = Watched(rules(queues, ONE), staffed=True)
-    watched.enqueue("c1", "vip", 1.0)
-    watched.enqueue("c2", "vip", 2.0)
-    watched.enqueue("c3", "main", 3.0)
-    effects = watched.reload(rules(agents={"ann": AgentRules({"main": 1})}), 4.0)
-    assert withdrawn(effects) == [("c1", "ann")]
-    assert overflows(effects) == [
-        ("c1", "voicemail", "queue removed"),
-        ("c2", "voicemail", "queue removed"),
-    ]
-    assert offers(effects) == [("c3", "ann")]
-
-
-def test_an_agent_who_is_gone_finishes_the_talk_first() -> None:
-    watched = Watched(rules(agents=ONE), staffed=True)
-    watched.enqueue("c1", "main", 1.0)
-    watched.accept("ann", 1, 2.0)
-    watched.reload(rules(agents={}), 3.0)
-    assert watched.presence("ann") == "talking"
-    watched.finished("ann", 60.0)
-    watched.tick(100.0)
-    assert watched.agents() == []
-
-
-def test_a_call_of_an_unknown_queue_in_the_log_is_moved_on_by_the_first_tick() -> None:
-    old = Watched(rules(TWO_QUEUES, ONE))
-    old.enqueue("c1", "vip", 1.0)
-    new = Floor(rules(agents=ONE))
-    for at, call, event in old.facts:
-        new.apply(call, event, at)
-    assert overflows(new.tick(5000.0))[0][0] == "c1"
-    assert new.waiting() == []
 
 
 def test_misuse_is_told_and_changes_nothing() -> None:

@@ -74,14 +74,14 @@ class FloorMachine(RuleBasedStateMachine):
         """One command on both floors; its facts are replayed and counted."""
         self.remember_keys()
         known = len(self.watched.facts)
+        if name == "reload":  # not by ``reload``: the third floor must not decide anything
+            self.replayed._desk.state.adopt(args[0])
         effects: list[Effect] = getattr(self.watched, name)(*args, **kwargs)
         if name == "reload":
             args = (shuffled(args[0]), *args[1:])
         assert getattr(self.mirror, name)(*args, **kwargs) == effects
         for at, call, event in self.watched.facts[known:]:
             self.replayed.apply(call, event, at)
-        if name == "reload":
-            self.replayed.reload(self.rules, self.now)
         self.count(effects)
         self.check_overtaking(effects)
         return effects
@@ -251,6 +251,21 @@ class FloorMachine(RuleBasedStateMachine):
         )
         self.do("reload", self.rules, self.now)
 
+    def teardown(self) -> None:
+        """A restart: a floor with the last rules, fed all facts, has everybody in their places.
+
+        Agents are left out: of one who was gone for a while the facts know more than the floor,
+        and recovery settles agents and phones anyway.
+        """
+        if not hasattr(self, "watched"):
+            return
+        restarted = Floor(self.rules)
+        for at, call, event in self.watched.facts:
+            restarted.apply(call, event, at)
+        ours, theirs = picture(self.watched.floor), picture(restarted)
+        for name in ("version", "fence", "place", "calls", "strays", "lines"):
+            assert theirs[name] == ours[name], name
+
     @invariant()
     def no_call_waits_beside_a_ready_agent(self) -> None:
         assert unmatched(self.watched.floor) == []
@@ -312,5 +327,5 @@ def shuffled(chosen: FloorRules) -> FloorRules:
     )
 
 
-FloorMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+FloorMachine.TestCase.settings = settings(stateful_step_count=40)
 TestFloor = FloorMachine.TestCase
