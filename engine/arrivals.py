@@ -88,6 +88,7 @@ class Arrivals:
                 internal=bool(agent),
                 agent=agent,
                 targets=targets,
+                hops=event.max_forwards,
             ),
         )
 
@@ -115,5 +116,8 @@ class Arrivals:
         destination, targets = engine.directions.resolve(event.dialled)
         if destination.kind not in ("agent", "external") or not targets:
             engine.phone.reject(event.leg, 404)
+            return
+        if event.max_forwards < 1:  # it would have to be passed on (RFC 3261 16.3)
+            engine.phone.reject(event.leg, 483)
             return
         self._begin(event, destination, agent=agent, targets=targets)

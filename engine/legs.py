@@ -127,6 +127,9 @@ class Legs:
     # --- going out ---------------------------------------------------------------------------
 
     def _dial(self, call: Call, effect: do.Dial) -> None:
+        if effect.hops < 1:  # RFC 3261 16.3, for a B2BUA too (RFC 7332): a loop ends here
+            self._turns.feed(call.id, on.LegGone(effect.leg, "unreachable", "too many hops"))
+            return
         worker = self._workers.home(call.id)
         agent = call.legs[effect.leg].agent
         try:
@@ -153,6 +156,7 @@ class Legs:
                 caller=caller or effect.caller,
                 caller_name=effect.caller_name,
                 credentials=credentials,
+                max_forwards=effect.hops - 1,
             )
 
         self._open(io, call, invite)

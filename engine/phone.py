@@ -110,6 +110,7 @@ class Phone:
         caller: str,
         caller_name: str,
         credentials: Credentials | None,
+        max_forwards: int,
     ) -> None:
         self._do(
             lambda: self._endpoint.invite(
@@ -120,6 +121,7 @@ class Phone:
                 caller=caller,
                 caller_name=caller_name,
                 credentials=credentials,
+                max_forwards=max_forwards,
             )
         )
 

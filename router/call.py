@@ -93,6 +93,7 @@ class Call:
     caller_name: str = ""
     dialled: str = ""
     trunk: str = ""
+    hops: int = 70  # that the caller's INVITE had left: a dial that comes back here ends
     destination: Destination = NOWHERE
     caller_leg: str = ""
     other_leg: str = ""  # whom the caller talks with

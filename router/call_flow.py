@@ -40,6 +40,7 @@ def arrive(call: Call, happened: on.Arrive, now: float) -> list[do.Effect]:
     call.caller, call.caller_name = happened.caller, happened.caller_name
     call.dialled, call.trunk = happened.dialled, happened.trunk
     call.destination, call.internal = happened.destination, happened.internal
+    call.hops = happened.hops
     call.marks.arrived = now
     leg = new_leg(call, "caller", agent=happened.agent)
     del call.legs[leg.id]
@@ -188,7 +189,7 @@ def dial(call: Call, now: float, wanted: on.FlowDials) -> list[do.Effect]:
         leg = new_leg(call, "agent" if agent else "outside", agent=agent, target=target)
         legs.append(leg.id)
         out += fact(call, LegDialled(leg.id, target, agent))
-        out.append(do.Dial(leg.id, target, call.caller, call.caller_name))
+        out.append(do.Dial(leg.id, target, call.caller, call.caller_name, call.hops))
     if to.kind == "agent":
         out.append(do.AgentBusy(to.name, "direct call"))
     call.attempt = Attempt(to, tuple(legs))

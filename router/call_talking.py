@@ -149,7 +149,7 @@ def transfer(call: Call, happened: on.TransferAsked, now: float) -> list[do.Effe
         leg = new_leg(call, "agent" if agent else "outside", agent=agent, target=target)
         legs.append(leg.id)
         out += fact(call, LegDialled(leg.id, target, agent))
-        out.append(do.Dial(leg.id, target, call.caller, call.caller_name))
+        out.append(do.Dial(leg.id, target, call.caller, call.caller_name, call.hops))
     if to.kind == "agent":
         out.append(do.AgentBusy(to.name, "transfer"))
     call.attempt = Attempt(to, tuple(legs), happened.leg, by_agent)

@@ -20,6 +20,9 @@ from router.call import (
 from router.call_flow import caller_gone, take_message, worse
 from router.events import CallConnected, LegDialled, LegEnded
 
+# A phone of the queue is where the call was to go: it is rung, with one hop for what is between.
+HOPS_OF_PHONES = 2
+
 REFUSE_END: dict[str, Literal["refused", "rung-out", "unreachable"]] = {
     "busy": "refused",
     "refused": "refused",
@@ -126,7 +129,8 @@ def offered(call: Call, happened: on.Offered, now: float) -> list[do.Effect]:
         leg = new_leg(call, "agent", agent=happened.agent, target=target)
         legs.append(leg.id)
         out += fact(call, LegDialled(leg.id, target, happened.agent))
-        out.append(do.Dial(leg.id, target, call.caller, call.caller_name))
+        hops = max(call.hops, HOPS_OF_PHONES)
+        out.append(do.Dial(leg.id, target, call.caller, call.caller_name, hops))
     call.offer = Offer(happened.agent, happened.fence, happened.queue, tuple(legs))
     if not legs:
         return _offer_failed(call, now, "no phone registered")

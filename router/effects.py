@@ -116,6 +116,7 @@ class Dial:
     target: str
     caller: str
     caller_name: str = ""
+    hops: int = 70  # of the call; at 0 nothing is dialled, else the far end is given one less
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class Arrive:
     internal: bool = False
     agent: str = ""  # of an internal call: who dials
     targets: tuple[str, ...] = ()  # of an internal call: the phones to ring
+    hops: int = 70  # how often the call may still be passed on (RFC 3261 20.22)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from typing import Literal
 
 Transport = Literal["udp", "tcp"]
 
+HOPS = 70  # the Max-Forwards to begin with (RFC 3261 8.1.1.6), and the most that we believe
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -65,6 +67,7 @@ class Invited:
     source: str  # host the INVITE came from
     replaces: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    max_forwards: int = HOPS  # hops the INVITE had left (RFC 3261 20.22)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from router.sip.client import on_failed, on_responded
 from router.sip.core import Core
 from router.sip.dialog import stream_is_gone
 from router.sip.directory import Directory
-from router.sip.effects import Effect, Event, Flow, RegistrationChanged
+from router.sip.effects import HOPS, Effect, Event, Flow, RegistrationChanged
 from router.sip.gate import Gate
 from router.sip.leg import Leg
 from router.sip.leg_table import LegEvent
@@ -180,17 +180,21 @@ class Endpoint:
         caller_name: str = "",
         credentials: Credentials | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        max_forwards: int = HOPS,
     ) -> Output:
         """Call somebody: Progressed*, then Answered or Refused.
 
         ``body`` b"" asks the peer for the offer: then Answered.body is that offer and the
-        call layer owes ``acknowledge``. ``caller`` is the user part of From. PeerError for a
-        target that is no SIP URI; MisuseError for a leg that is there already.
+        call layer owes ``acknowledge``. ``caller`` is the user part of From. An INVITE on behalf
+        of another has ``max_forwards`` one below that one's (RFC 7332). PeerError for a target
+        that is no SIP URI; MisuseError for a leg that is there already, or below 0 hops.
         """
         if leg in self._core.legs:
             raise MisuseError(f"leg {leg!r} is there already")
+        if max_forwards < 0:
+            raise MisuseError("no hops left")
         made = outgoing.new_leg(
-            self._core, leg, target, body, caller, caller_name, credentials, headers
+            self._core, leg, target, body, caller, caller_name, credentials, headers, max_forwards
         )
         outgoing.send_invite(self._core, made, now)
         return self._done(now)

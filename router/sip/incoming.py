@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from router.sip.core import ALLOW, OPTION_TAGS, SDP, Core
 from router.sip.dialog import of_invite
-from router.sip.effects import Flow, Invited
+from router.sip.effects import HOPS, Flow, Invited
 from router.sip.leg import Leg
 from router.sip.message import NameAddr, ParseError, Request
 from router.sip.session_timer import MIN_SE_S, too_small
@@ -95,6 +95,7 @@ def on_invite(core: Core, tx: str, request: Request, flow: Flow, peer: Peer, now
 
 def _invited(leg: str, request: Request, flow: Flow, peer: Peer) -> Invited:
     who = request.from_
+    hops = request.max_forwards
     if peer.kind == "trunk":
         # RFC 3325 9.1: the trunk is trusted, its word is better than the phone's From
         asserted = request.asserted_identities
@@ -111,6 +112,7 @@ def _invited(leg: str, request: Request, flow: Flow, peer: Peer) -> Invited:
         source=flow.host,
         replaces=request.headers.first("Replaces") or "",
         headers=_shown(request),
+        max_forwards=HOPS if hops is None else min(hops, HOPS),
     )
 
 

@@ -74,6 +74,7 @@ class Leg:
     timer: SessionTimer = NO_TIMER
     session_s: int = 0  # what we ask for
     min_se_s: int = 0
+    max_forwards: int = 0  # of our INVITE
     sent: bytes = b""  # our session description in effect
     received: bytes = b""  # the peer's
     exchange: Exchange = "none"

@@ -28,6 +28,7 @@ def new_leg(
     caller_name: str,
     credentials: Credentials | None,
     headers: tuple[tuple[str, str], ...],
+    max_forwards: int,
 ) -> Leg:
     """A leg about to call. ParseError for a target that is no SIP URI."""
     uri = Uri.parse(target.uri)
@@ -59,6 +60,7 @@ def new_leg(
         min_se_s=MIN_SE_S,
         sent=body,
         exchange="ours" if body else "none",
+        max_forwards=max_forwards,
     )
     core.keep(leg)
     return leg
@@ -69,7 +71,7 @@ def send_invite(core: Core, leg: Leg, now: float) -> None:
     seed = leg.dialog
     seed.local_cseq += 1
     items = [
-        ("Max-Forwards", "70"),
+        ("Max-Forwards", str(leg.max_forwards)),
         ("From", seed.local),
         ("To", seed.remote),
         ("Call-ID", seed.call_id),

@@ -134,13 +134,14 @@ class Desk:
         self.loop.pass_time(seconds)
 
     def invite(
-        self, leg: str = "in1", dialled: str = "+37167000001", agent: str = "", body: bytes = b""
-    ) -> None:
+        self, leg: str = "in1", dialled: str = "+37167000001", agent: str = "", body: bytes = b"",
+        hops: int = sip.HOPS,
+    ) -> None:  # fmt: skip
         """An INVITE of the trunk's, or of an agent's phone."""
         self.phone.event(
             sip.Invited(
                 leg, "" if agent else "telia", agent, agent or CALLER, "", dialled,
-                body or description(), f"sip-{leg}", "192.0.2.1",
+                body or description(), f"sip-{leg}", "192.0.2.1", max_forwards=hops,
             )
         )  # fmt: skip
 

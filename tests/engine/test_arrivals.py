@@ -113,6 +113,18 @@ def test_an_agent_may_dial_out_by_the_trunk_that_leads_out(desk: Desk) -> None:
     assert invite[4]["credentials"].user == "desk"
 
 
+def test_a_dial_without_a_hop_left_is_483(desk: Desk) -> None:
+    """RFC 3261 16.3: it would have to be passed on; a code or a queue's call stays here."""
+    desk.invite("code", "*11", agent="101", hops=0)
+    assert desk.phone.verbs("code")[0] == "answer"
+    desk.invite("own", "+3725550000", agent="101", hops=0)
+    assert desk.phone.verbs("own") == ["reject"]
+    assert desk.phone.said[-1][2] == 483
+    desk.invite("last", "+3725550000", agent="101", hops=1)
+    (invite,) = [said for said in desk.phone.said if said[0] == "invite"]
+    assert invite[4]["max_forwards"] == 0
+
+
 @pytest.mark.parametrize("dialled", ["102", "support", "nonsense", "37167000000", ""])
 def test_what_leads_to_nobody_is_404_for_an_agent(desk: Desk, dialled: str) -> None:
     desk.sign_in("anna")

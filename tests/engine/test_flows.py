@@ -10,7 +10,7 @@ import pytest
 from ivr.actions import LookupDone, LookupFailed
 from ivr.loader import FlowSet, load_flows
 from router import inputs as on
-from router.events import CallEnded, DigitPressed
+from router.events import CallEnded, DigitPressed, LegEnded
 from router.media import protocol as media
 from router.sip import effects as sip
 from tests.engine.desk import SETTINGS, Desk
@@ -260,6 +260,30 @@ def test_a_dial_that_fails_comes_back_to_the_flow(tmp_path: Path) -> None:
     desk.phone.event(sip.Refused(leg, 486, "Busy Here"))
     assert call.phase == "ended"
     assert desk.presence("anna") == "available", "a direct call takes nobody off the floor"
+
+
+def test_a_dial_that_leads_back_here_ends_when_its_hops_do(tmp_path: Path) -> None:
+    """A number that is dialled out and comes back: each round has one hop less (RFC 7332)."""
+    desk = Desk(flows=flows(tmp_path, DIALS % "+3725550000"))
+    hops = 3
+    for round_ in range(3):
+        desk.invite(f"in{round_}", "37167000000", hops=hops)
+        hops = desk.phone.said[-1][4]["max_forwards"]
+    assert hops == 0
+    desk.invite("in3", "37167000000", hops=hops)
+    assert len(desk.invited_legs()) == 3
+    (ended,) = desk.journal.facts(LegEnded)
+    assert ended.cause == "too many hops"
+    assert "hang_up" in desk.phone.verbs("in3"), "the flow went on to its end"
+    assert len(desk.turns.calls) == 3
+
+
+def test_a_phone_of_the_queue_is_rung_whatever_hops_are_left() -> None:
+    desk = Desk()
+    desk.agent_ready("anna")
+    desk.invite(dialled="+37167000001", hops=0)
+    (invite,) = [said for said in desk.phone.said if said[0] == "invite"]
+    assert invite[4]["max_forwards"] == 1
 
 
 def test_an_input_for_a_call_without_a_walk_means_nothing() -> None:

@@ -136,7 +136,9 @@ def test_a_phone_is_rung_with_all_our_codecs_and_the_callers_number(desk: Desk) 
     _, leg, target, body, more = last(desk, "invite")
     assert target.uri == uri
     assert sdp.parse_description(body).audio.codecs == ["PCMA", "PCMU"]
-    assert more == {"caller": "+37120000001", "caller_name": "", "credentials": None}
+    assert more == {
+        "caller": "+37120000001", "caller_name": "", "credentials": None, "max_forwards": 69
+    }  # fmt: skip
     assert desk.legs.by_id[leg].incoming is False
 
 

@@ -322,6 +322,19 @@ def test_an_agents_own_call_leaves_no_fact() -> None:
     assert {done.agent for done in story.of(do.AgentDone)} == {"anna", "boris"}
 
 
+def test_what_is_dialled_for_a_caller_has_the_callers_hops() -> None:
+    """RFC 7332: a number that leads back here must come to an end."""
+    story = Story(hops=3)
+    story.feed(on.LegUp("in"))
+    story.feed(on.FlowDials(on.Destination("external", "1"), 30.0, ("trunk:out:1",)))
+    assert [dial.hops for dial in story.of(do.Dial)] == [3]
+    story = Story(hops=0).wait()
+    leg = story.talk()
+    assert [dial.hops for dial in story.of(do.Dial)] == [2], "the queue's phone is the goal"
+    story.feed(on.TransferAsked(leg, on.Destination("external", "1"), ("trunk:out:1",)))
+    assert story.of(do.Dial)[-1].hops == 0
+
+
 def inputs() -> st.SearchStrategy[on.Input]:
     legs = st.sampled_from(["in", "c.2", "c.3", "c.4", "c.5"])
     causes = st.sampled_from(typing.get_args(on.Cause))

@@ -160,6 +160,25 @@ def test_no_way_to_send(peer: Peer) -> None:
     assert peer.events == [Refused("out", 503, "Service Unavailable")]
 
 
+def test_hops_of_the_invite(peer: Peer) -> None:
+    """RFC 7332: who calls on behalf of another says how many hops are left; it stays with the
+    leg's INVITEs, and is not for requests in the dialog."""
+    ring(peer)
+    assert peer.request("INVITE").max_forwards == 70
+    with pytest.raises(MisuseError, match="hops"):
+        peer.endpoint.invite(
+            "two", peer.endpoint.target_of("sip:a@192.0.2.1"), b"", 0.0, caller="1", max_forwards=-1
+        )
+
+
+def test_hops_are_kept_when_the_invite_is_sent_again(peer: Peer) -> None:
+    ring(peer, max_forwards=4)
+    assert peer.request("INVITE").max_forwards == 4
+    peer.reply(422, ("Min-SE", "3600"))
+    again = peer.request("INVITE")
+    assert (again.cseq.number, again.max_forwards) == (2, 4)
+
+
 def test_an_interval_too_small_for_the_peer(peer: Peer) -> None:
     ring(peer)
     peer.reply(422, ("Min-SE", "3600"))

@@ -54,6 +54,16 @@ def test_a_trunk_brings_a_call(peer: Peer) -> None:
     assert statuses(peer) == [100]
 
 
+@pytest.mark.parametrize(("given", "told"), [("70", 70), ("1", 1), ("0", 0), ("255", 70)])
+def test_the_hops_that_an_invite_has_left_are_told(peer: Peer, given: str, told: int) -> None:
+    """RFC 3261 16.3 is for who passes on: here an INVITE with 0 may stay. More than the 70 that
+    one begins with (8.1.1.6) is not believed: loops end."""
+    peer.call(("Max-Forwards", given))
+    event = peer.events[-1]
+    assert isinstance(event, Invited)
+    assert event.max_forwards == told
+
+
 @pytest.mark.parametrize(
     ("extra", "body", "status", "header"),
     [
