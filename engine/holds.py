@@ -17,6 +17,17 @@ from router.events import (
 
 STEP = 500  # entries between two moves of the hold
 RENEW = 200_000  # entries: an older presence is written again, so that a restart reads no more
+_NOTED: frozenset[type] = frozenset(
+    {
+        AgentPresence,
+        CallArrived,
+        CallEnded,
+        PhoneGone,
+        PhoneRegistered,
+        RecordingClosed,
+        RecordingStarted,
+    }
+)
 
 
 class Holds:
@@ -36,6 +47,12 @@ class Holds:
 
     def note(self, entry: Entry) -> None:
         """Take a fact (live or at start), in order."""
+        if type(entry.event) in _NOTED:
+            self._note(entry)
+        if entry.seq - self._held >= STEP:
+            self.move(entry.seq)
+
+    def _note(self, entry: Entry) -> None:
         event = entry.event
         if isinstance(event, CallArrived):
             self._calls[entry.call] = entry.seq
@@ -54,8 +71,6 @@ class Holds:
             self._phones[event.user, event.uri] = entry.seq
         elif isinstance(event, PhoneGone):
             self._phones.pop((event.user, event.uri), None)
-        if entry.seq - self._held >= STEP:
-            self.move(entry.seq)
 
     def move(self, seq: int) -> None:
         """Everything before the oldest fact that matters may leave."""

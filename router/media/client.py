@@ -223,4 +223,5 @@ class WorkerClient(asyncio.Protocol):
             then(Refused(f"worker {self.name} is gone"))
         if not self._closing:
             self._closing = True
-            self._on_lost(self.name)
+            if self.welcome is not None:  # else whoever connects is told by WorkerLost
+                self._on_lost(self.name)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from router.media import client as under_test
-from router.media.protocol import Answer, ListSessions, Refused
+from router.media.protocol import Answer, ListSessions, Refused, Welcome
 
 
 class Wire:
@@ -43,6 +43,7 @@ async def test_a_worker_that_does_not_answer_counts_as_lost(
 
     client = under_test.WorkerClient(1, ignore, ignore, on_lost)
     client.connection_made(cast(Any, Wire(client)))
+    client.welcome = Welcome("w0", 1, 0, 0)
     answers: list[Answer] = []
     client.request(ListSessions(), answers.append)
     client.request(ListSessions(), answers.append)
@@ -50,3 +51,19 @@ async def test_a_worker_that_does_not_answer_counts_as_lost(
     assert len(lost) == 1
     assert [type(answer) for answer in answers] == [Refused, Refused]
     assert not client.connected
+
+
+async def test_a_worker_that_never_said_welcome_is_not_lost() -> None:
+    lost: list[str] = []
+
+    def ignore(*what: object) -> None:
+        pass
+
+    client = under_test.WorkerClient(1, ignore, ignore, lost.append)
+    client.connection_made(cast(Any, Wire(client)))
+    asked = asyncio.ensure_future(client.ask(ListSessions()))
+    await asyncio.sleep(0)
+    client.connection_lost(None)
+    with pytest.raises(under_test.WorkerLost):  # whoever connects learns it, and tries again
+        await asked
+    assert not lost
