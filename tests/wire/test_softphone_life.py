@@ -28,7 +28,7 @@ async def _talk(phone: Phone) -> None:
 
 
 async def _presence(room: Room, extension: str) -> str:
-    async with room.system.async_client() as client:
+    async with room.client() as client:
         return str((await client.get(f"/agents/a{extension}")).json()["presence"])
 
 

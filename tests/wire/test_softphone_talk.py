@@ -99,7 +99,7 @@ async def _codes(room: Room, kind: type[Phone]) -> None:
             await phone.dial(f"sip:{code}@{system.sip[0]}:{system.sip[1]}")
             await phone.wait("up")
             await phone.wait("over")
-            async with system.async_client() as client:
+            async with room.client() as client:
                 shown = (await client.get(f"/agents/a{extension}")).json()
             assert shown["presence"] == presence
 

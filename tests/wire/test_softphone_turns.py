@@ -50,8 +50,8 @@ async def _hears_music(caller: Softphone) -> None:
         assert measure.tone_level(heard, sound.RATE, hz) < loud - 10, f"{hz} Hz in the music"
 
 
-async def _presence(system: System, extension: str) -> str:
-    async with system.async_client() as client:
+async def _presence(room: Room, extension: str) -> str:
+    async with room.client() as client:
         return str((await client.get(f"/agents/a{extension}")).json()["presence"])
 
 
@@ -85,7 +85,7 @@ async def _two_refuse(room: Room) -> None:
         await unwilling.reject(603)
         await asyncio.wait_for(willing.up.wait(), 3)
         await _hears(caller, OTHER_HZ, "the third")
-        assert await _presence(room.system, first) == "on-break"
+        assert await _presence(room, first) == "on-break"
         caller.hang_up()
         await asyncio.wait_for(willing.over.wait(), 3)
         left = await room.left_by()
@@ -114,7 +114,7 @@ async def _dead_then_deaf(room: Room) -> None:
         assert time.monotonic() - begun < 8
         await deaf.wait("over", 3)
         await _hears(caller, OTHER_HZ, "the third")
-        assert await _presence(room.system, room.agents[1]) == "on-break"
+        assert await _presence(room, room.agents[1]) == "on-break"
         caller.hang_up()
         left = await room.left_by()
         assert left.ticket["outcome"] == "answered"
@@ -192,7 +192,7 @@ async def _transferred_by_api(room: Room) -> None:
         await _answers(first)
         await _hears(caller, AGENT_HZ, "the first")
         await room.sign_in(second_at)
-        async with room.system.async_client() as client:
+        async with room.client() as client:
             calls = (await client.get("/calls")).json()["items"]
             (call,) = [call for call in calls if call["caller"] == room.stranger]
             path = f"/calls/{call['id']}/transfer"
