@@ -236,8 +236,15 @@ class FloorMachine(RuleBasedStateMachine):
             effects = self.do("enqueue", call, queue, self.now, head=True)
             assert not [e for e in effects if isinstance(e, Overflow) and e.reason == "floor full"]
 
-    @rule(chosen=floor_rules, gone=st.sets(st.sampled_from(QUEUES + AGENTS), max_size=2))
-    def reload(self, chosen: FloorRules, gone: set[str]) -> None:
+    @rule(
+        chosen=floor_rules,
+        gone=st.sets(st.sampled_from(QUEUES + AGENTS), max_size=2),
+        when_due=st.booleans(),
+    )
+    def reload(self, chosen: FloorRules, gone: set[str], when_due: bool) -> None:
+        """At any time; with ``when_due`` at the instant of the next deadline, before its tick."""
+        if when_due:
+            self.now = max(self.now, self.watched.floor.next_deadline or self.now)
         self.rules = replace(
             chosen,
             queues={name: queue for name, queue in chosen.queues.items() if name not in gone},
@@ -249,7 +256,9 @@ class FloorMachine(RuleBasedStateMachine):
                 if name not in gone
             },
         )
-        self.do("reload", self.rules, self.now)
+        for effect in self.do("reload", self.rules, self.now):
+            if isinstance(effect, Fact) and isinstance(effect.event, OfferMade):
+                assert effect.event.queue in self.rules.agents[effect.event.agent].queues
 
     def teardown(self) -> None:
         """A restart: a floor with the last rules, fed all facts, has everybody in their places.
