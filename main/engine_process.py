@@ -142,6 +142,8 @@ async def serve_api(engine: Engine, handover: Handover, stopping: asyncio.Event)
             create_app(engine),
             log_config=None,
             access_log=False,
+            http="h11",  # bounds the headers of a request; httptools does not
+            limit_concurrency=256,
             lifespan="off",
             timeout_graceful_shutdown=2,
         )
