@@ -372,6 +372,9 @@ class Engine:
         self.directions.reload(settings)
         self.arrivals.reload(settings)
         self.floor.reload(settings)
+        for agent in settings.agents:  # one who was gone and is back has their phone still
+            if self.directions.phones_of(agent.id):
+                self.floor.set_reachable(agent.id)
 
 
 async def _position(store: str, ask: Callable[[], Awaitable[int]], empty: int = 0) -> int:
