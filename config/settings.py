@@ -18,6 +18,14 @@ DialString = Annotated[str, Field(pattern=r"^[+*#0-9A-Za-z._-]{1,64}$")]
 Language = Literal["en", "ru", "uk", "lv"]
 
 
+def ip_version(host: str) -> int:
+    """4 or 6; 0 for a name."""
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return 0
+
+
 class Section(BaseModel):
     """Base of all sections: frozen, and an unknown key is an error."""
 
@@ -51,7 +59,7 @@ class Sip(Section):
     listen: tuple[Listen, ...] = (Listen(transport="udp"), Listen(transport="tcp"))
     domain: str = "offhook.local"
     advertise: str | None = Field(
-        None, description="address that peers reach us at; default: the listener's own"
+        None, description="address that peers (of its family) reach us at; default: the listener's"
     )
     user_agent: str = "Offhook"
     register_expires_min_s: int = Field(30, ge=1)
@@ -65,8 +73,13 @@ class Media(Section):
     """Media workers and their RTP ports."""
 
     workers: int = Field(2, ge=1, le=64)
-    host: str = Field("0.0.0.0", description="address the RTP sockets bind to")
-    advertise: str | None = Field(None, description="address written into session descriptions")
+    host: str = Field("0.0.0.0", description="address the RTP sockets bind to for IPv4 peers")
+    host6: str | None = Field(
+        None, description="the same for IPv6 peers; default: ::1 where host is loopback, else ::"
+    )
+    advertise: str | None = Field(
+        None, description="address written into session descriptions, for peers of its family"
+    )
     port_min: int = Field(20_000, ge=1024, le=65_535)
     port_max: int = Field(29_999, ge=1024, le=65_535)
     port_rest_s: float = Field(10.0, ge=0)
@@ -77,6 +90,26 @@ class Media(Section):
         if self.port_max - self.port_min + 1 < 4 * self.workers:
             raise ValueError("port_min..port_max must hold at least four ports for each worker")
         return self
+
+    @field_validator("host")
+    @classmethod
+    def _is_ipv4(cls, value: str) -> str:
+        if ip_version(value) != 4:
+            raise ValueError(f"{value!r} is no IPv4 address; media.host6 is for IPv6")
+        return value
+
+    @field_validator("host6")
+    @classmethod
+    def _is_ipv6(cls, value: str | None) -> str | None:
+        if value is not None and ip_version(value) != 6:
+            raise ValueError(f"{value!r} is no IPv6 address")
+        return value
+
+    @property
+    def hosts(self) -> tuple[str, str]:
+        """What the RTP sockets bind to: for IPv4 and for IPv6 peers."""
+        loopback = ipaddress.ip_address(self.host).is_loopback
+        return self.host, self.host6 or ("::1" if loopback else "::")
 
 
 class Trunk(Section):

@@ -123,9 +123,10 @@ class Handover(NamedTuple):
 
 
 def media_workers(
-    folder: str, count: int, host: str, port_min: int, port_max: int, rest_s: float
+    folder: str, count: int, hosts: tuple[str, str], port_min: int, port_max: int, rest_s: float
 ) -> tuple[Worker, ...]:
     """The media workers of a node: each a part of the port range, sockets in ``folder``.
+    ``hosts`` are the addresses that RTP binds to, for IPv4 and for IPv6.
 
     RTP takes even ports and RTCP the odd one above (RFC 3550 11), so parts begin at even ports.
     """
@@ -136,7 +137,7 @@ def media_workers(
         name, start = f"media-{index}", first + index * share
         socket = os.path.join(folder, f"{name}.sock")
         command = [sys.executable, "-m", "router.media.worker", "--name", name]
-        command += ["--socket", socket, "--host", host]
+        command += ["--socket", socket, "--host", hosts[0], "--host6", hosts[1]]
         command += ["--ports", f"{start}-{start + share - 1}", "--rest", str(rest_s)]
         workers.append(Worker(name, socket, tuple(command)))
     return tuple(workers)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 
 from config.errors import PeerError
-from config.settings import Number, Settings
+from config.settings import Number, Settings, ip_version
 from engine.phone import Phone
 from router.call import Call
 from router.inputs import Destination
@@ -15,34 +16,39 @@ from router.sip.target import Credentials, Target
 ANY = ("0.0.0.0", "::", "")
 
 
+@lru_cache(maxsize=4096)
+def _reaches(ours: str, peer: str) -> bool:
+    """Whether a peer can use this address of ours: of its family, or one of them is a name."""
+    our_version, their_version = ip_version(ours), ip_version(peer)
+    return our_version == their_version or not (our_version and their_version)
+
+
 class Addresses:
     """What we write into messages so that a peer can reach us."""
 
     def __init__(self, settings: Settings, listeners: list[tuple[str, str, int]]) -> None:
         self._sip_advertise = settings.sip.advertise
-        self._media_host = settings.media.host
+        self._media_hosts = settings.media.hosts
         self._media_advertise = settings.media.advertise
         self.listeners = listeners
         self._routes: dict[str, str] = {}
 
     def sip_contact(self, flow: Flow) -> tuple[str, int]:
         """(host, port) of the listener that a flow's peer reaches us at."""
-        transport, host, port = self.listeners[flow.listener]
-        if transport != flow.transport:
-            for other, other_host, other_port in self.listeners:
-                if other == flow.transport:
-                    host, port = other_host, other_port
-                    break
-        if self._sip_advertise:
+        own = self.listeners[flow.listener]
+        _, host, port = min(
+            (own, *self.listeners),
+            key=lambda other: (other[0] != flow.transport, not _reaches(other[1], flow.host)),
+        )
+        if self._sip_advertise and _reaches(self._sip_advertise, flow.host):
             return self._sip_advertise, port
         return (self._route(flow.host) if host in ANY else host), port
 
     def media_host(self, peer_host: str) -> str:
-        if self._media_advertise:
+        if self._media_advertise and _reaches(self._media_advertise, peer_host):
             return self._media_advertise
-        if self._media_host not in ANY:
-            return self._media_host
-        return self._route(peer_host)
+        host = self._media_hosts[":" in peer_host]
+        return self._route(peer_host) if host in ANY else host
 
     def _route(self, peer: str) -> str:
         """The local address that packets to ``peer`` leave from (no packet is sent)."""
@@ -55,7 +61,7 @@ class Addresses:
                     probe.connect((peer, 9))
                     self._routes[peer] = probe.getsockname()[0]
                 except OSError:
-                    self._routes[peer] = "127.0.0.1"
+                    self._routes[peer] = "::1" if family == socket.AF_INET6 else "127.0.0.1"
         return self._routes[peer]
 
 

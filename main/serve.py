@@ -27,7 +27,7 @@ def plan_of(settings: Settings, config: Path | None, log_level: str) -> Supervis
         workers=media_workers(
             socket_folder(data_dir),
             media.workers,
-            media.host,
+            media.hosts,
             media.port_min,
             media.port_max,
             media.port_rest_s,

@@ -17,6 +17,11 @@ DIGIT_TYPE = 101
 KEYS = "0123456789*#"
 
 
+def family_of(host: str) -> socket.AddressFamily:
+    """Of an IPv4 or IPv6 address."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def tone(hz: float, level: float = 0.3) -> bytes:
     """One second of a sine as mu-law; whole periods, so that it loops without a click."""
     hz = round(hz)
@@ -31,10 +36,10 @@ class RtpLine:
     """One RTP stream each way on a socket of its own."""
 
     def __init__(self, host: str) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket = socket.socket(family_of(host), socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
         self._socket.setblocking(False)
-        self.host, self.port = self._socket.getsockname()
+        self.host, self.port = self._socket.getsockname()[:2]
         self.remote: tuple[str, int] | None = None
         self.heard = bytearray()
         self._voice = tone(0, 0.0)

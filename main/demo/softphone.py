@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from config.settings import Sip
-from main.demo.rtp_line import RtpLine
+from main.demo.rtp_line import RtpLine, family_of
 from router.sip import effects as sip
 from router.sip import sdp
 from router.sip.digest import answer_challenge
@@ -18,6 +18,7 @@ from router.sip.endpoint import Endpoint
 from router.sip.message import Headers, Request, Response
 from router.sip.parser import parse_message
 from router.sip.target import Credentials, Target
+from router.sip.uri import host_port
 
 
 class _Registrar:
@@ -40,10 +41,10 @@ class Softphone:
         self.user = user
         self.server = server
         self._password = password
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket = socket.socket(family_of(host), socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
         self._socket.setblocking(False)
-        self.host, self.port = self._socket.getsockname()
+        self.host, self.port = self._socket.getsockname()[:2]
         self._endpoint = Endpoint(
             Sip(),
             _Registrar(server),
@@ -104,17 +105,18 @@ class Softphone:
 
     def _register_request(self, challenges: list[str]) -> Request:
         self._cseq += 1
-        uri = f"sip:{self.server[0]}:{self.server[1]}"
-        me = f"<sip:{self.user}@{self.server[0]}>"
+        uri = f"sip:{host_port(*self.server)}"
+        own = host_port(self.host, self.port)
+        me = f"<sip:{self.user}@{host_port(self.server[0])}>"
         headers = Headers()
         branch = f"z9hG4bK{secrets.token_hex(6)}"
-        headers.add("Via", f"SIP/2.0/UDP {self.host}:{self.port};branch={branch};rport")
+        headers.add("Via", f"SIP/2.0/UDP {own};branch={branch};rport")
         headers.add("Max-Forwards", "70")
         headers.add("From", f"{me};tag={self._register_id[:8]}")
         headers.add("To", me)
         headers.add("Call-ID", self._register_id)
         headers.add("CSeq", f"{self._cseq} REGISTER")
-        headers.add("Contact", f"<sip:{self.user}@{self.host}:{self.port}>")
+        headers.add("Contact", f"<sip:{self.user}@{own}>")
         headers.add("Expires", "600")
         if challenges:
             headers.add(
@@ -142,7 +144,7 @@ class Softphone:
         self._take(
             self._endpoint.invite(
                 self.leg,
-                Target(f"sip:{number}@{self.server[0]}:{self.server[1]}", flow),
+                Target(f"sip:{number}@{host_port(*self.server)}", flow),
                 sdp.make_offer(self._local),
                 time.time(),
                 caller=self.user,

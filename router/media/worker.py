@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--socket", default="", help="unix socket to create and listen on")
     parser.add_argument("--socket-fd", type=int, default=-1, help="inherited listening socket")
     parser.add_argument("--host", default="127.0.0.1", help="IPv4 address that RTP binds to")
-    parser.add_argument("--host6", default="", help="the same for IPv6; default: alike")
+    parser.add_argument("--host6", default="::1", help="IPv6 address that RTP binds to")
     parser.add_argument("--ports", type=_port_range, default=(20_000, 29_999), metavar="LOW-HIGH")
     parser.add_argument("--rest", type=float, default=10.0, help="seconds a freed port rests")
     options = parser.parse_args(arguments)
@@ -160,8 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("name --socket or --socket-fd")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    alike = {"0.0.0.0": "::", "127.0.0.1": "::1"}
-    hosts = options.host, options.host6 or alike.get(options.host, "::")
+    hosts = options.host, options.host6
     listener = _listen(options.socket, options.socket_fd)
     lowest, highest = options.ports
     pool = PortPool(lowest, highest, options.rest, begin=_random32())

@@ -8,6 +8,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.loading import load_settings
+from config.settings import Media
 
 BASE = """\
 queues: [{name: support}]
@@ -33,6 +34,8 @@ WRONG = [
     ("trunks:\n  - name: t\n    outbound: 192.0.2.1\n", ":6: trunks[0].outbound:"),
     ("trunks:\n  - name: t\n    outbound: sip:a b\n", ":6: trunks[0].outbound:"),
     ("store:\n  database: mysql://x/y\n", ":5: store.database:"),
+    ("media:\n  host: '::'\n", ":5: media.host: '::' is no IPv4 address; media.host6 is for IPv6"),
+    ("media:\n  host6: 127.0.0.1\n", ":5: media.host6: '127.0.0.1' is no IPv6 address"),
 ]
 
 
@@ -53,6 +56,22 @@ RIGHT = [
     "store: {database: 'postgresql://offhook@127.0.0.1:5432/offhook'}\n",
     "store: {database: 'postgresql:///offhook?host=/run/postgresql'}\n",
 ]
+
+
+@pytest.mark.parametrize(
+    ("host", "host6", "hosts"),
+    [
+        ("0.0.0.0", None, ("0.0.0.0", "::")),
+        ("192.0.2.1", None, ("192.0.2.1", "::")),
+        ("127.0.0.1", None, ("127.0.0.1", "::1")),
+        ("127.0.0.5", "::", ("127.0.0.5", "::")),
+        ("192.0.2.1", "2001:db8::1", ("192.0.2.1", "2001:db8::1")),
+    ],
+)
+def test_media_on_loopback_stay_there_on_ipv6(
+    host: str, host6: str | None, hosts: tuple[str, str]
+) -> None:
+    assert Media(host=host, host6=host6).hosts == hosts
 
 
 @pytest.mark.parametrize("more", RIGHT)

@@ -50,7 +50,7 @@ def test_a_handover_survives_its_way() -> None:
 @given(st.integers(1, 64), st.integers(1024, 60_000), st.integers(256, 5_000))
 def test_workers_get_even_parts_that_do_not_overlap(count: int, first: int, size: int) -> None:
     last = first + size - 1
-    workers = media_workers("/run", count, "127.0.0.1", first, last, 10.0)
+    workers = media_workers("/run", count, ("127.0.0.1", "::1"), first, last, 10.0)
     assert len({worker.socket for worker in workers}) == len(workers) == count
     taken = first
     for worker in workers:

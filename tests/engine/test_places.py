@@ -116,10 +116,11 @@ def test_the_codecs_of_a_call_are_its_trunks(desk: Desk) -> None:
 # --- our own addresses ----------------------------------------------------------------------
 
 LISTENERS = [("udp", "127.0.0.1", 5060), ("tcp", "127.0.0.2", 5070), ("udp", "0.0.0.0", 5080)]
+LISTENERS6 = [("udp", "::1", 5061), ("tcp", "::1", 5071)]
 
 
-def addresses(**changes: object) -> Addresses:
-    return Addresses(Settings.model_validate(changes), LISTENERS)
+def addresses(also: list[tuple[str, str, int]] | None = None, **changes: object) -> Addresses:
+    return Addresses(Settings.model_validate(changes), LISTENERS + (also or []))
 
 
 def test_the_contact_is_the_listener_that_the_peer_reaches() -> None:
@@ -144,3 +145,22 @@ def test_media_stand_on_their_host_or_on_the_way_to_the_peer() -> None:
     assert addresses().media_host("127.0.0.9") == "127.0.0.1"
     assert addresses().media_host("::1") == "::1"
     assert addresses().media_host("no-address") == "127.0.0.1"
+
+
+def test_a_peer_of_ipv6_is_shown_addresses_of_ipv6() -> None:
+    """What is configured for IPv4 says nothing to it, and the other way round."""
+    here = addresses(LISTENERS6, sip=Sip(advertise="198.51.100.1"), media=Media(host="127.0.0.1"))
+    assert here.sip_contact(Flow("udp", "::1", 9, 0, 3)) == ("::1", 5061)
+    assert here.sip_contact(Flow("udp", "::1", 9)) == ("::1", 5061), "dialled: the transport's way"
+    assert here.sip_contact(Flow("tcp", "::1", 9, -1)) == ("::1", 5071)
+    assert here.sip_contact(Flow("udp", "192.0.2.9", 9, 0, 3)) == ("198.51.100.1", 5060)
+    assert here.media_host("::1") == "::1"
+    out = addresses(media=Media(host="192.0.2.1", host6="2001:db8::1", advertise="198.51.100.2"))
+    assert out.media_host("2001:db8::9") == "2001:db8::1"
+    assert out.media_host("192.0.2.9") == "198.51.100.2"
+    named = addresses(LISTENERS6, sip=Sip(advertise="sip.example"))
+    assert named.sip_contact(Flow("udp", "::1", 9, 0, 3)) == ("sip.example", 5061)
+
+
+def test_without_a_listener_of_the_family_the_flows_own_is_shown() -> None:
+    assert addresses().sip_contact(Flow("udp", "::1", 9)) == ("127.0.0.1", 5060)

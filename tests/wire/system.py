@@ -82,6 +82,8 @@ class System:
         self.log = folder / "offhook.log"
         self.sip: tuple[str, int] = ("", 0)  # UDP
         self.sip_tcp: tuple[str, int] = ("", 0)
+        self.sip6: tuple[str, int] = ("", 0)  # UDP on IPv6
+        self.sip6_tcp: tuple[str, int] = ("", 0)
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,10 +123,8 @@ class System:
             return False
         for listener in state["sip"]:
             at = (str(listener["host"]), int(listener["port"]))
-            if listener["transport"] == "udp":
-                self.sip = at
-            else:
-                self.sip_tcp = at
+            name = "sip6" if ":" in at[0] else "sip"
+            setattr(self, name if listener["transport"] == "udp" else f"{name}_tcp", at)
         self.url = state["api"]["url"]
         try:
             return httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200
