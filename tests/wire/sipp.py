@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.sip.uri import host_port
 from tests.wire.system import TRUNK, System
 
 SCENARIOS = Path(__file__).with_name("sipp")
@@ -109,8 +110,9 @@ def start(
     """Start ``sipp/<scenario>.xml``. ``keys`` fill its [words], ``login`` is the digest user and
     password. FileNotFoundError where SIPp is not installed: it is needed, nothing is skipped."""
     folder = Path(tempfile.mkdtemp(prefix="sipp-", dir=system.folder))
-    at = system.sip if transport == "udp" else system.sip_tcp
-    command = ["sipp", f"{at[0]}:{at[1]}", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", host]
+    listeners = (system.sip6, system.sip6_tcp) if ":" in host else (system.sip, system.sip_tcp)
+    at = listeners[transport == "tcp"]
+    command = ["sipp", host_port(*at), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", host]
     command += ["-mi", host, "-t", {"udp": "u1", "tcp": "t1"}[transport], "-s", number]
     command += ["-m", str(calls), "-r", str(rate), "-l", "1000", "-nostdin"]
     command += ["-timeout", f"{timeout_s:g}s", "-timeout_error", "-recv_timeout", "20000"]

@@ -9,9 +9,12 @@ import asyncio
 import socket
 from pathlib import Path
 
+import pytest
+
 from main.demo.rtp_line import tone
 from main.demo.softphone import Softphone
 from router.sip.uri import host_port
+from tests.wire import sipp
 from tests.wire.phones import sound
 from tests.wire.system import TRUNK, System
 from tests.wire.talks import AGENT_HZ, CALLER_HZ, EDGE_S, Room, configuration, together
@@ -75,6 +78,16 @@ async def test_a_caller_and_an_agent_on_ipv6(system: System, tmp_path: Path) -> 
     await together(
         _caller_on_ipv6(Room(system, tmp_path, 10)), _agent_on_ipv6(Room(system, tmp_path, 11))
     )
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_calls_of_sipp_over_ipv6(system: System, transport: str) -> None:
+    """Somebody else's brackets, in Via, Contact, Route and session description."""
+    number = {"udp": "+371261", "tcp": "+371262"}[transport]
+    keys = {"prefix": number}
+    sipp.run(system, "uac", host=HERE, transport=transport, calls=10, keys=keys)
+    system.wait_for_tickets(f"{number}%", 10)
+    system.nothing_is_left()
 
 
 def test_a_stream_on_ipv6(system: System) -> None:
