@@ -105,7 +105,7 @@ class Baresip(Phone):
         while asyncio.get_running_loop().time() < until and self.alive:
             listening = [
                 (found.fd, found.laddr.port)
-                for found in process.net_connections("tcp4")
+                for found in process.net_connections("tcp")
                 if found.status == psutil.CONN_LISTEN
             ]
             if len(listening) == 3:
