@@ -149,7 +149,8 @@ class Room:
         voice = (
             speaks if isinstance(speaks, Path) else sound.write_tone(folder / "tone.wav", speaks)
         )
-        server = self.system.sip_tcp if options.get("transport") == "tcp" else self.system.sip
+        tcp = options.get("transport") == "tcp"
+        server = options.pop("server", self.system.sip_tcp if tcp else self.system.sip)
         password = self.system.password(extension) if extension.isdigit() else ""
         phone = kind(folder, extension, password, server, voice, **options)
         self._phones.append(phone)

@@ -16,6 +16,7 @@ from main.demo.softphone import Softphone
 from router.sip.uri import host_port
 from tests.wire import sipp
 from tests.wire.phones import sound
+from tests.wire.phones.baresip import Baresip
 from tests.wire.system import TRUNK, System
 from tests.wire.talks import AGENT_HZ, CALLER_HZ, EDGE_S, Room, configuration, together
 
@@ -74,10 +75,33 @@ async def _agent_on_ipv6(room: Room) -> None:
         await _talk(room, caller, agent, room.stranger)
 
 
-async def test_a_caller_and_an_agent_on_ipv6(system: System, tmp_path: Path) -> None:
-    await together(
-        _caller_on_ipv6(Room(system, tmp_path, 10)), _agent_on_ipv6(Room(system, tmp_path, 11))
-    )
+async def _baresip_on_ipv6(room: Room) -> None:
+    """Somebody else's phone; its caller is on IPv4."""
+    async with room:
+        extension, (host, port) = room.agents[0], room.system.sip6
+        brackets = host_port(host)
+        phone = await room.phone(
+            Baresip, extension, AGENT_HZ, server=(brackets, port), host=brackets
+        )
+        await room.sign_in(extension)
+        caller = await room.caller()
+        await phone.wait("ringing")
+        await phone.answer()
+        await phone.wait("up")
+        before = len(caller.line.heard)
+        await asyncio.sleep(TALK_S)
+        await phone.hang_up()
+        await asyncio.wait_for(caller.over.wait(), 3)
+        at_caller = sound.trimmed(caller.line.samples()[before:], EDGE_S)
+        await sound.hold_tone(at_caller, AGENT_HZ, where="the caller's ear")
+        at_agent = sound.trimmed(phone.heard(), EDGE_S)
+        await sound.hold_tone(at_agent, CALLER_HZ, where="baresip's ear")
+        assert (await room.left_by()).ticket["agent"] == f"a{extension}"
+
+
+async def test_a_caller_and_agents_on_ipv6(system: System, tmp_path: Path) -> None:
+    scenes = (_caller_on_ipv6, _agent_on_ipv6, _baresip_on_ipv6)
+    await together(*(scene(Room(system, tmp_path, 10 + n)) for n, scene in enumerate(scenes)))
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
