@@ -85,6 +85,7 @@ def test_a_challenge_is_answered(scene: Scene) -> None:
     second = carrier.wait_for("INVITE")
     assert second["Call-ID"] == first["Call-ID"]
     assert int(second["CSeq"].split()[0]) == int(first["CSeq"].split()[0]) + 1
+    assert (first["Max-Forwards"], second["Max-Forwards"]) == ("69", "69"), "the caller's had 70"
     told = dict(re.findall(r'(\w+)="?([^",]*)"?', second["Proxy-Authorization"]))
     refused.headers.append(("WWW-Authenticate", refused["Proxy-Authenticate"]))
     uri = second.start.split()[1]
@@ -121,6 +122,19 @@ def test_a_password_that_is_never_right_is_not_tried_for_ever(scene: Scene) -> N
     bye = scene.caller.wait_for("BYE")
     scene.caller.reply(bye, 200)
     assert scene.ticket() in ("failed", "left-in-ivr", "refused")
+
+
+def test_a_call_that_comes_back_again_and_again_is_not_dialled_for_ever(scene: Scene) -> None:
+    """RFC 7332: one that has no hop left may stay (the flow plays), and does not go out."""
+    carrier, caller = scene.carrier, scene.caller
+    text = caller.invite("100", "+37151000009", "no-hop-left")
+    answer = caller.ask(text.replace("Max-Forwards: 70", "Max-Forwards: 0"))
+    assert answer.status == 200
+    caller.acknowledge(answer)
+    caller.reply(caller.wait_for("BYE"), 200)
+    assert carrier.receive(0.2) is None
+    scene.number = "+37151000009"
+    assert scene.ticket() == "left-in-ivr"
 
 
 def test_a_second_fork_that_answers_is_let_go(scene: Scene) -> None:
