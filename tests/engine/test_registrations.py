@@ -195,7 +195,15 @@ def test_a_phone_is_called_as_before(office: Office) -> None:
     assert later.facts() == office.facts()  # nothing new to say
     far_end = later.handset()
     target = later.phone.contacts("101")[0].target
-    later.phone.invite("leg", target, b"offer", caller="4400", caller_name="", credentials=None)
+    later.phone.invite(
+        "leg",
+        target,
+        b"offer",
+        caller="4400",
+        caller_name="",
+        credentials=None,
+        max_forwards=69,
+    )
     assert isinstance(far_end.sent[-1], Request)
     assert far_end.sent[-1].uri == "sip:101@10.0.0.8"
 
