@@ -17,6 +17,9 @@ cpu_ms_per_call  user and system time of all processes from the first call until
 idle_rss_mb      sum of PSS of all processes before any call
 kb_per_call      growth of that sum's anonymous part (all but programs and libraries) with ``held``
                  calls up, each with speech both ways and recorded, for each of them
+contention       CPU time of a fixed piece of work during the load over that of its best run: what
+                 the load's own programs and others on the machine do to caches and cores.
+                 The figures above are as measured, not divided by it
 ready_s          from the command to the engine's readiness
 cpu_ms           cpu_ms_per_call by process
 pss_mb           idle_rss_mb by process
@@ -28,6 +31,7 @@ import argparse
 import csv
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -47,8 +51,8 @@ PROMPT_S = 1.0
 PROMPT_PACKETS_MIN = 48  # of 50: the first may precede the latch
 PRESS_AFTER_S = 1.1  # the whole prompt, and what a busy machine is late by
 AGENTS_MAX = 120
-RATE = 50
-CALLS = 1000
+RATE = 100
+CALLS = 2000
 HELD = 100
 HELD_RATE = 20
 WARM = 20
@@ -76,6 +80,7 @@ class Bench:
         (flows / "second.ulaw").write_bytes(bytes(0x90 + n % 32 for n in range(8000)))
         self.centre = Centre(folder, AGENTS_MAX)
         self.keypad = Keypad(CALLERS, PRESS_AFTER_S, PROMPT_PACKETS_MIN)
+        self.samples: list[float] = []
 
     @contextmanager
     def phones(self, port: int) -> Iterator[None]:
@@ -109,7 +114,9 @@ class Bench:
     def outcome(self, process: subprocess.Popen[bytes], calls: int, prefix: str) -> Load:
         """Wait for SIPp, then for tickets and recordings; count what is wrong."""
         begun = time.monotonic()
-        process.wait()
+        while process.poll() is None:
+            self.samples.append(fixed_work_s())
+            time.sleep(0.1)
         with (self.folder / f"{prefix}.csv").open() as file:
             last = list(csv.DictReader(file, delimiter=";"))[-1]
         seen = int(last["FailedCall(C)"]) + calls - int(last["TotalCallCreated"])
@@ -128,6 +135,15 @@ class Bench:
             other = [(caller, outcome) for caller, outcome, _ in tickets if outcome != "answered"]
             say(f"SIPp: {seen} failed; tickets: {len(tickets)}, wrong: {wrong} {other[:5]}")
         return Load(calls, max(seen, wrong), time.monotonic() - begun)
+
+
+def fixed_work_s() -> float:
+    """CPU seconds of half a millisecond of Python."""
+    begun = time.thread_time()
+    table: dict[int, tuple[str, str, str]] = {}
+    for number in range(2_000):
+        table[number % 97] = f"a{number}".partition("1")
+    return time.thread_time() - begun
 
 
 def say(text: str) -> None:
@@ -155,7 +171,10 @@ def measure(bench: Bench, seconds: float) -> dict[str, object]:
         calls = CALLS if left_s * RATE >= CALLS else max(1, int(left_s * RATE))
         if calls < CALLS:
             say(f"time for {calls} calls only")
+        best_s = min(fixed_work_s() for _ in range(20))
+        bench.samples.clear()
         load, cpu = put_load(bench, calls, idle)
+        contention = statistics.fmean(bench.samples) / min(best_s, *bench.samples)
     return {
         "calls": calls,
         "failed": load.failed + held.failed,
@@ -164,6 +183,7 @@ def measure(bench: Bench, seconds: float) -> dict[str, object]:
         "idle_rss_mb": round(sum(pss.values()) / 1024, 1),
         "kb_per_call": round(kb_per_call, 1),
         "held": HELD,
+        "contention": round(contention, 2),
         "ready_s": round(ready_s, 2),
         "idle_cpu_percent": round(sum(idle.values()) * 100, 2),
         "cpu_ms": {name: round(value, 2) for name, value in cpu.items()},
