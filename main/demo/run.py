@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -16,10 +18,23 @@ from main.demo.verify import Verdict, verify
 
 def demo(*, keep: bool, as_json: bool) -> int:
     """0 where every call left exactly what it should, 1 where anything is off."""
-    return asyncio.run(_demo(keep, as_json))
+    try:
+        return asyncio.run(_demo(keep, as_json))
+    except asyncio.CancelledError:
+        print("ended before it was done", file=sys.stderr)
+        return 130
+
+
+def _end_with_us() -> None:
+    """A signal ends the system too: it has a session of its own and would stay behind."""
+    this = asyncio.current_task()
+    assert this is not None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
 
 
 async def _demo(keep: bool, as_json: bool) -> int:
+    _end_with_us()
     begun = time.monotonic()
     out = sys.stderr if as_json else sys.stdout
 
@@ -45,7 +60,8 @@ async def _demo(keep: bool, as_json: bool) -> int:
             print(json.dumps(verdict.summary()))
         if keep:
             _how_to_try(system, out)
-            await system.wait()
+            with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is how this one ends
+                await system.wait()
         return 0 if verdict.ok else 1
     finally:
         system.stop()
@@ -76,7 +92,7 @@ def _how_to_try(system: System, out: object) -> None:
         f"  agent Boris  102 / {secrets['phones']['102']}  at {host}:{port} - dial *11 to sign in",
         f"  a caller     caller / {secrets['trunks']['your-phone']} as authentication user,"
         " without registering; dial 100",
-        f"  API          {system.url}/tickets and {system.url}/metrics, with the header",
-        f"               Authorization: Bearer {system.token}",
+        "the API (/tickets, /recordings/<id>/audio, /metrics; more in docs/api.md):",
+        f"  curl -H 'Authorization: Bearer {system.token}' {system.url}/tickets",
     ]
     print("\n".join(lines), file=out, flush=True)  # type: ignore[call-overload]
