@@ -5,7 +5,8 @@ A frame is a 4-byte big-endian length and a msgpack array.
 Engine to worker: ``[0, generation, number, type name, body]``. Every frame carries the
 engine's generation (grows with each engine start, from the journal). A worker refuses every
 generation older than the highest it has seen (``Refused("stale generation ...")``). Commands
-are idempotent: the same command twice leaves the state of once.
+are idempotent: the same command twice leaves the state of once. A command of number 0 is one
+that nobody waits for: it is answered only where it is refused.
 
 Worker to engine: ``[1, number, type name, body]`` answers the command of that number;
 ``[2, number, type name, body]`` is a report: numbered from 1 without gaps over the worker's
