@@ -58,9 +58,12 @@ def parser() -> argparse.ArgumentParser:
     _config(phones)
 
     token = commands.add_parser("token", help="make an API token; the configuration keeps its hash")
-    token.add_argument("name")
+    token.add_argument("name", help="whose or what it is for, for example wallboard")
     token.add_argument(
-        "--role", default="agent", choices=("agent", "supervisor", "operator", "admin")
+        "--role",
+        default="agent",
+        choices=("agent", "supervisor", "operator", "admin"),
+        help="default: agent, which also needs --agent",
     )
     token.add_argument("--agent", help="with --role agent: whose token it is")
     return top

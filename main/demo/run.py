@@ -22,7 +22,7 @@ def demo(*, keep: bool, as_json: bool) -> int:
         return asyncio.run(_demo(keep, as_json))
     except asyncio.CancelledError:
         print("ended before it was done", file=sys.stderr)
-        return 130
+        raise SystemExit(130) from None
 
 
 def _end_with_us() -> None:
