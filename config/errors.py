@@ -14,13 +14,13 @@ class MisuseError(Exception):
 class ConfigError(PeerError):
     """A configuration or flow file is wrong.
 
-    ``str()`` reads ``file:line: field: what is wrong; what would be right``.
+    ``str()`` reads ``file:line: field: what is wrong; what would be right`` (line 0, of a file
+    that cannot be read at all, is not shown).
     """
 
     def __init__(self, file: str, line: int, field: str, problem: str) -> None:
-        super().__init__(
-            f"{file}:{line}: {field}: {problem}" if field else f"{file}:{line}: {problem}"
-        )
+        place = f"{file}:{line}" if line else file
+        super().__init__(f"{place}: {field}: {problem}" if field else f"{place}: {problem}")
         self.file = file
         self.line = line
         self.field = field

@@ -101,7 +101,7 @@ def _words(detail: ErrorDetails) -> str:
             return f"{_shown(value)} is no list; write '- ' items under it"
         case "string_type":
             return f"{_shown(value)} is no text; put it in quotes"
-    problem = detail["msg"].replace("Input should be", "should be")
+    problem = detail["msg"].replace("Input should be", "should be").partition(", unable")[0]
     return f"{_shown(value)} does not fit; it {problem}" if "should be" in problem else problem
 
 

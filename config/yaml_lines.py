@@ -88,7 +88,7 @@ def load_yaml(path: Path) -> Document:
             raw = stream.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError(file, 1, "", f"cannot be read ({reason}); check the path") from error
+        raise ConfigError(file, 0, "", f"cannot be read ({reason}); check the path") from error
     if len(raw) > FILE_BYTES_MAX:
         raise ConfigError(file, 1, "", f"is larger than {FILE_BYTES_MAX} bytes; split it")
     try:

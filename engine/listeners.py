@@ -39,7 +39,8 @@ def open_listener(listener: Listener) -> socket.socket:
         opened.close()
         raise ListenError(
             f"cannot listen on {listener.transport} {listener.host}:{listener.port}: "
-            f"{error.strerror or error}"
+            f"{error.strerror or error}; end the program that has it, or change the address "
+            "(sip.listen and api in the configuration)"
         ) from None
     return opened
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -93,7 +94,7 @@ class Workers:
         client = await WorkerClient.connect(
             str(self._paths[name]),
             self._journal.generation,
-            "engine",
+            f"pid {os.getpid()}",
             on_report=reported,
             on_figures=self._figured,
             on_lost=self._lost,

@@ -19,7 +19,10 @@ def phones(config: Path | None) -> int:
     settings = load_settings(config)
     known = load_secrets(settings)
     ports = [listen.port for listen in settings.sip.listen]
-    print(f"registrar and domain: {settings.sip.domain}, port {ports[0] if ports else 5060}")
+    print(
+        f"registrar (server, proxy): this machine's address, port {ports[0] if ports else 5060}; "
+        f"realm {settings.sip.domain}"
+    )
     for agent in settings.agents:
         print(f"{agent.extension}  {agent.name:<20} password {known.phones[agent.extension]}")
     for trunk in settings.trunks:

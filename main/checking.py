@@ -23,6 +23,13 @@ def check(config: Path | None) -> int:
     except PeerError as error:
         print(error, file=sys.stderr)
         return 2
+    for missing, so in (
+        (not settings.trunks, "no trunk: nobody outside can call"),
+        (not settings.numbers, "no number: a call that comes leads nowhere"),
+        (not settings.agents, "no agent: nobody answers"),
+    ):
+        if missing:
+            print(f"note: {so}", file=sys.stderr)
     print(
         f"well: {len(settings.queues)} queues, {len(settings.agents)} agents, "
         f"{len(settings.trunks)} trunks, {len(settings.numbers)} numbers, "

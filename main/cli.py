@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"offhook {version()}")
-    commands = top.add_subparsers(dest="command", metavar="command", required=True)
+    commands = top.add_subparsers(dest="command", metavar="command")
 
     serve = commands.add_parser("serve", help="run the call centre (until SIGTERM or Ctrl-C)")
     _config(serve)
@@ -117,6 +117,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 well, 1 something is off, 2 the input is wrong."""
     options = parser().parse_args(arguments)
+    if options.command is None:
+        parser().print_help()
+        return 2
     try:
         return COMMANDS[options.command](options)
     except PeerError as error:

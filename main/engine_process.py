@@ -16,7 +16,7 @@ import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import create_app
-from config.credentials import load_secrets
+from config.credentials import FILE, load_secrets
 from config.errors import PeerError
 from config.settings import Settings
 from config.store import SchemaTooNewError, migrate, open_database
@@ -152,12 +152,20 @@ async def serve_api(engine: Engine, handover: Handover, stopping: asyncio.Event)
     sock = socket.socket(fileno=handover.api.fd)
     tasks = Tasks("api")
     serving = tasks.start(server.serve(sockets=[sock]))
-    log.info("ready: version %s, generation %s", engine.version, engine.journal.generation)
+    _say_ready(engine, handover)
     waiting = tasks.start(_until(stopping))
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await asyncio.wait({serving})
     await tasks.close()
+
+
+def _say_ready(engine: Engine, handover: Handover) -> None:
+    """What a person at the terminal wants to know first."""
+    sip = ", ".join(f"{at.transport} {at.host}:{at.port}" for at in handover.sip)
+    log.info("ready: version %s, generation %s", engine.version, engine.journal.generation)
+    log.info("ready: SIP at %s; API at http://%s:%s", sip, handover.api.host, handover.api.port)
+    log.info("ready: the administrator's token is in %s", engine.settings.data_dir / FILE)
 
 
 async def _until(event: asyncio.Event) -> None:

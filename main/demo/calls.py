@@ -68,7 +68,11 @@ class Stage:
             answer.raise_for_status()
         self.say("anna", f"is now {presence}")
 
-    async def close(self) -> None:
+    async def close(self, *, sign_out: bool) -> None:
+        """``sign_out``: the system stays on, and the next phone of 101 is a person's."""
+        if sign_out:
+            await self.presence("signed-out")
+            await self.agent.register(expires_s=0)
         self.agent.vanish()
 
 

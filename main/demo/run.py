@@ -54,7 +54,7 @@ async def _demo(keep: bool, as_json: bool) -> int:
             for problem in problems:
                 verdict.expect(False, problem)
         finally:
-            await stage.close()
+            await stage.close(sign_out=keep)
         _tell(verdict, system, out)
         if as_json:
             print(json.dumps(verdict.summary()))

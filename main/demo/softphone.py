@@ -89,12 +89,12 @@ class Softphone:
 
     # --- registering -----------------------------------------------------------------------------
 
-    async def register(self) -> None:
+    async def register(self, expires_s: int = 600) -> None:
         """Raises RuntimeError where the registrar refuses."""
         challenge: list[str] = []
         for _ in range(2):
             self._registered = asyncio.get_running_loop().create_future()
-            self._socket.sendto(self._register_request(challenge).encode(), self.server)
+            self._socket.sendto(self._register_request(challenge, expires_s).encode(), self.server)
             status = await asyncio.wait_for(self._registered, 4)
             if status == 200:
                 return
@@ -103,7 +103,7 @@ class Softphone:
 
     _challenges: list[str]
 
-    def _register_request(self, challenges: list[str]) -> Request:
+    def _register_request(self, challenges: list[str], expires_s: int) -> Request:
         self._cseq += 1
         uri = f"sip:{host_port(*self.server)}"
         own = host_port(self.host, self.port)
@@ -117,7 +117,7 @@ class Softphone:
         headers.add("Call-ID", self._register_id)
         headers.add("CSeq", f"{self._cseq} REGISTER")
         headers.add("Contact", f"<sip:{self.user}@{own}>")
-        headers.add("Expires", "600")
+        headers.add("Expires", str(expires_s))
         if challenges:
             headers.add(
                 "Authorization",

@@ -102,7 +102,7 @@ def test_a_trunk_that_is_known_by_its_address_needs_no_password(tmp_path: Path) 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"own": 1}', '{"phones": {"101": 5}}', "\x00"])
 def test_a_damaged_file_is_said_and_not_replaced(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
-    with pytest.raises(ConfigError, match=f"{FILE}:0: is damaged; restore it"):
+    with pytest.raises(ConfigError, match=f"{FILE}: is damaged; restore it"):
         load_secrets(settings_in(tmp_path))
     assert (tmp_path / FILE).read_text() == text
 

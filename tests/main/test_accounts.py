@@ -30,7 +30,7 @@ def test_phones_shows_what_to_type_in(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["phones", "-c", str(config)]) == 0
     text = capsys.readouterr().out
     secrets = load_secrets(load_settings(config))
-    assert "domain: example.org, port 5070" in text
+    assert "port 5070; realm example.org" in text
     assert f"101  Anna                 password {secrets.phones['101']}\n" in text
     assert f"caller  calls in as trunk try-out, password {secrets.trunks['try-out']} " in text
     assert "telia" not in text

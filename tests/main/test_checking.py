@@ -114,7 +114,7 @@ def test_a_file_that_is_not_there(files: Files, capsys: pytest.CaptureFixture[st
     files.config.unlink()
     code, text = check(files, capsys)
     assert code == 2
-    assert text == f"{files.config}:1: cannot be read (No such file or directory); check the path\n"
+    assert text == f"{files.config}: cannot be read (No such file or directory); check the path\n"
 
 
 def test_several_problems_are_all_said(files: Files, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "the following arguments are required: command"),
         (["serv"], "invalid choice: 'serv'"),
         (["serve", "--log-level", "loud"], "invalid choice: 'loud'"),
         (["token"], "the following arguments are required: name"),
@@ -83,3 +82,8 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(COMMANDS, "phones", interrupted)
     assert main(["phones"]) == 130
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "first steps:" in capsys.readouterr().out
