@@ -14,13 +14,13 @@ import logging
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 from zlib import crc32
 
 import msgspec
 
+from config.values import value
 from engine.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class JournalError(Exception):
     """The journal's folder cannot be used: another engine has it, or a newer version wrote it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Entry:
     """One fact: its number, its unix time, the call it belongs to ("" for none), the event."""
 
@@ -48,7 +48,7 @@ class Entry:
     event: object
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Header:
     """``last_at`` is the time of the last entry before this segment, 0.0 for none; ``held`` is
     the smallest of the holds when it began: a start need not fold what stands up to there."""
@@ -120,7 +120,7 @@ def _bodies(file: BinaryIO) -> Iterator[bytes | None]:
     file.seek(start)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Recovered:
     """What a start finds: the last sound entry, and how much behind it does not hold."""
 

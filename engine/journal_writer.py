@@ -9,10 +9,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from config.values import value
 from engine.journal_file import Header, path_of, sync_folder
 
 _T = TypeVar("_T")
@@ -50,7 +50,7 @@ class OsFiles:
         os.close(fd)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Batch:
     """Records to write together. ``roll`` begins a new segment with them (or with none)."""
 
@@ -63,7 +63,7 @@ class Batch:
     roll: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Written:
     """A batch is on disk: the segment it went to, whether that is new, bytes added, seconds."""
 

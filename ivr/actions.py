@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from config.values import value
 
 # --- prompts: what a caller hears -----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Audio:
     """An audio file: absolute path."""
 
     file: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Speech:
     """Text for the TTS engine."""
 
@@ -24,7 +26,7 @@ class Speech:
     language: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Phrase:
     """A shipped phrase by name, or one put together from shipped words.
 
@@ -40,50 +42,50 @@ Prompt = Audio | Speech | Phrase
 # --- inputs ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Digit:
     """A key: one of 0-9 * # A-D."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PlayEnded:
     """The last Say is over (not an earlier one's report that came late)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tick:
     """The position's deadline is reached. Too early a tick does nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LookupDone:
     """The JSON object of the answer."""
 
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LookupFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DialEnded:
     """``answered`` (and over), ``busy``, ``no-answer``, ``refused`` or ``failed``."""
 
     result: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueueLeft:
     """The queue gave the caller back: ``overflow``, ``callback-key``, ``full``, ``closed``..."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class VoicemailEnded:
     """The message is full, or the caller pressed #. (A hang-up ends the call, not the flow.)"""
 
@@ -97,7 +99,7 @@ Input = (
 # --- actions --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Say:
     """Play these, in place of whatever plays; a key stops them where ``barge_in``."""
 
@@ -105,7 +107,7 @@ class Say:
     barge_in: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Lookup:
     """``body`` is JSON text, "" for none."""
 
@@ -116,7 +118,7 @@ class Lookup:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Enqueue:
     """``prompts`` are heard first, while the call has its place already."""
 
@@ -128,14 +130,14 @@ class Enqueue:
     prompts: tuple[Prompt, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Dial:
     target: str
     timeout_s: float
     prompts: tuple[Prompt, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Voicemail:
     """Play the greeting and a beep, then record. VoicemailEnded follows, or the hang-up."""
 
@@ -143,13 +145,13 @@ class Voicemail:
     max_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RequestCallback:
     number: str
     queue: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class HangUp:
     """Play the prompts, then end the call. The flow is over."""
 

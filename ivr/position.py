@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
+from config.values import value
 from ivr.flow import CollectNode, Flow
 
 WaitingFor = Literal[
@@ -22,7 +23,7 @@ WaitingFor = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallerFacts:
     """What is known of the call when its flow begins."""
 
@@ -35,7 +36,7 @@ class CallerFacts:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Position:
     """``deadline`` is in the caller's ``now``. ``ahead``: keys pressed before anything asked.
 

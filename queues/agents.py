@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from config.values import value
 from queues.events import Presence
 from queues.rules import AgentRules
 
@@ -83,7 +84,7 @@ class AgentKey(NamedTuple):
     agent: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AgentView:
     """An agent as the API shows it; times are unix seconds, 0.0 where they do not apply."""
 

@@ -5,8 +5,10 @@ The first form is written by ``queues.floor``; recovery applies them and never d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from config.values import value
 
 Presence = Literal[
     "signed-out", "available", "offered", "talking", "wrap-up", "on-break", "reserved"
@@ -15,7 +17,7 @@ VisitEnd = Literal["connected", "abandoned", "overflowed", "callback-requested",
 OfferEnd = Literal["accepted", "refused", "rung-out", "withdrawn", "unreachable"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallQueued:
     """A queue visit begins. ``rank``, ``deadline`` and ``place`` are the call's sort key."""
 
@@ -29,7 +31,7 @@ class CallQueued:
     target_s: float = 20.0  # the queue's aim as it was; service levels are judged by it
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallPromoted:
     """The starvation bound lifted a waiting call over all classes but emergency."""
 
@@ -37,7 +39,7 @@ class CallPromoted:
     waited_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OfferMade:
     """This call to this agent, exclusively, with the reasons of the choice.
 
@@ -55,7 +57,7 @@ class OfferMade:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OfferEnded:
     agent: str
     fence: int
@@ -64,7 +66,7 @@ class OfferEnded:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueueVisitEnded:
     """``returned``: the end of the wait after a lost agent; figures count the visit once."""
 
@@ -75,7 +77,7 @@ class QueueVisitEnded:
     returned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AgentPresence:
     """An agent's presence changed (the entry's call is the call concerned, or "").
 
@@ -93,7 +95,7 @@ class AgentPresence:
     after_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AgentReachable:
     """The agent's phone registered, or its last registration is gone (call is "")."""
 

@@ -6,9 +6,9 @@ that it explains, so a shell that journals facts as it meets them has journaled 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from config.values import value
 from queues.events import (
     AgentPresence,
     AgentReachable,
@@ -32,7 +32,7 @@ FloorEvent = (
 OverflowReason = Literal["waited too long", "floor full", "queue removed"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fact:
     """Journal this, at the ``now`` that was passed in; ``call`` is "" where none is concerned."""
 
@@ -40,7 +40,7 @@ class Fact:
     event: FloorEvent
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Offer:
     """Ring this agent's phone for this call; give up after ``ring_timeout_s`` by ``refuse``."""
 
@@ -51,7 +51,7 @@ class Offer:
     ring_timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Withdraw:
     """Stop ringing; an answer that crosses this comes back as ``OfferStale``."""
 
@@ -61,7 +61,7 @@ class Withdraw:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OfferStale:
     """The phone answered an offer that is over: hang that leg up, bridge nobody."""
 
@@ -69,7 +69,7 @@ class OfferStale:
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Overflow:
     """The call is out of the queue: move it on to ``to`` (the queue's ``overflow`` policy)."""
 

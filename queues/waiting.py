@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from config.values import value
 from queues.rules import EMERGENCY_RANK
 
 EMERGENCY, PROMOTED, IN_CLASS = 0, 1, 2
@@ -73,7 +74,7 @@ class WaitingCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WaitingView:
     """A waiting call as the API shows it; ``position`` is 1-based within its queue."""
 

@@ -7,20 +7,22 @@ crash could forget.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from config.values import value
 
 # --- inner ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fact:
     """Append to the journal."""
 
     event: object
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StartFlow:
     flow: str
 
@@ -28,7 +30,7 @@ class StartFlow:
 FlowInput = Literal["digit", "play-ended", "tick", "dial-ended", "voicemail-ended", "queue-left"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepFlow:
     """Give the IVR an input; its actions come back as Flow... inputs."""
 
@@ -36,7 +38,7 @@ class StepFlow:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EnterQueue:
     queue: str
     priority: int = 0
@@ -45,18 +47,18 @@ class EnterQueue:
     head: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LeaveQueue:
     end: Literal["abandoned", "overflowed", "callback-requested", "removed"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AcceptOffer:
     agent: str
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RefuseOffer:
     agent: str
     fence: int
@@ -64,7 +66,7 @@ class RefuseOffer:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AgentDone:
     """The agent's part in this call is over: wrap-up follows (``lost``: the phone died)."""
 
@@ -72,7 +74,7 @@ class AgentDone:
     lost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AgentBusy:
     """The agent talks outside the queue (a transfer to the person, an own call)."""
 
@@ -80,7 +82,7 @@ class AgentBusy:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SetTimer:
     """Fire TimerFired(name) at ``at``; the same name again replaces it."""
 
@@ -88,12 +90,12 @@ class SetTimer:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClearTimer:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Finished:
     """The call is over; only its files are still to be finished."""
 
@@ -101,14 +103,14 @@ class Finished:
 # --- outer ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PickUp:
     """Answer the caller's leg: LegUp or LegGone follows."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Dial:
     """Call out: LegRinging, LegUp or LegGone follow. ``target``: see engine.targets."""
 
@@ -119,7 +121,7 @@ class Dial:
     hops: int = 70  # of the call; at 0 nothing is dialled, else the far end is given one less
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Drop:
     """End a leg and its media. ``status``: what a leg that is not up yet is refused with."""
 
@@ -128,7 +130,7 @@ class Drop:
     status: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Play:
     """Play prompts to a leg, then music (or silence); PlayDone(play) follows where ``report``."""
 
@@ -139,7 +141,7 @@ class Play:
     stop_on_digit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Phrase:
     """A named phrase of the shipped set, for Play. ``number`` where the phrase has one."""
 
@@ -148,7 +150,7 @@ class Phrase:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TellPosition:
     """Play the call's position in its queue (looked up when it is played), then music."""
 
@@ -160,7 +162,7 @@ class TellPosition:
     first: tuple[object, ...] = ()  # said before it
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Join:
     """Bridge two legs; if one goes the other hears music."""
 
@@ -168,7 +170,7 @@ class Join:
     right: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Record:
     recording: str
     path: str
@@ -176,12 +178,12 @@ class Record:
     right: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StopRecording:
     recording: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SendKey:
     """Send a key to a leg's far end as RFC 4733 events."""
 
@@ -189,14 +191,14 @@ class SendKey:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Probe:
     """Ask a silent leg whether it is still there (a refresh of its session)."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TransferFate:
     """Tell the leg that asked for a transfer (REFER) how it ended."""
 

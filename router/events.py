@@ -8,8 +8,10 @@ telephone numbers stand as they came (masking is the log's and the metrics' busi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from config.values import value
 
 Outcome = Literal[
     "answered",
@@ -27,7 +29,7 @@ Outcome = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallArrived:
     """An authorised trunk brought a call. The one event that makes a ticket due."""
 
@@ -38,12 +40,12 @@ class CallArrived:
     sip_call_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallPickedUp:
     """We answered the caller's leg (the IVR picks up at second 0)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DigitPressed:
     """A key, and whose. Keys of hidden input (PINs, cards) are journaled as ``*``."""
 
@@ -51,7 +53,7 @@ class DigitPressed:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegDialled:
     """We sent an INVITE for this leg: an agent's phone, a transfer's target, a callback."""
 
@@ -60,7 +62,7 @@ class LegDialled:
     agent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegEnded:
     """A leg other than the caller's is over: cause ``bye``, ``refused 486``, ``no answer``..."""
 
@@ -69,7 +71,7 @@ class LegEnded:
     agent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallConnected:
     """Caller and agent (or dialled party) are bridged: from here on they talk."""
 
@@ -79,19 +81,19 @@ class CallConnected:
     waited_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallHeld:
     """A leg put the other on hold."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallResumed:
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallTransferred:
     """A blind transfer took effect; talk time up to here is ``by``'s."""
 
@@ -99,7 +101,7 @@ class CallTransferred:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AgentLost:
     """The agent's leg died while talking; the caller goes to the head of the queue."""
 
@@ -107,14 +109,14 @@ class AgentLost:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RecordingStarted:
     recording: str
     path: str
     kind: Literal["talk", "voicemail"] = "talk"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RecordingClosed:
     """The worker closed the file; finishing (WAV, SHA-256) follows as its own event."""
 
@@ -127,7 +129,7 @@ class RecordingClosed:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegQuality:
     """Media figures of a leg, once, when it closes."""
 
@@ -141,7 +143,7 @@ class LegQuality:
     round_trip_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallEnded:
     """The call is over: exactly one per CallArrived."""
 
@@ -157,7 +159,7 @@ class CallEnded:
     notes: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EngineStarted:
     """A new engine generation took over the journal (call is "")."""
 
@@ -165,7 +167,7 @@ class EngineStarted:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WorkerReport:
     """A worker's numbered report was taken over up to here (call is "").
 
@@ -176,7 +178,7 @@ class WorkerReport:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PhoneRegistered:
     """A phone of SIP user ``user`` is reached by this flow (call is "").
 
@@ -199,7 +201,7 @@ class PhoneRegistered:
     user_agent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PhoneGone:
     """A contact is no more (call is ""): ``unregistered``, ``expired``, ``stream closed``..."""
 

@@ -6,8 +6,10 @@ floor's effects into these values; ``router.call.step`` takes them one at a time
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from config.values import value
 
 Cause = Literal[
     "bye",  # the far end hung up
@@ -22,7 +24,7 @@ Cause = Literal[
 DestinationKind = Literal["flow", "queue", "agent", "external", "message", "nowhere"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Destination:
     """Where a number, a flow's node or a transfer leads (``message``: a phrase is said)."""
 
@@ -30,7 +32,7 @@ class Destination:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Arrive:
     """The caller's INVITE was authorised. ``internal``: an agent's own call, leaves no ticket."""
 
@@ -47,35 +49,35 @@ class Arrive:
     hops: int = 70  # how often the call may still be passed on (RFC 3261 20.22)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegRinging:
     leg: str
     early: bool = False  # early media flows
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegUp:
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegGone:
     leg: str
     cause: Cause
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegHeld:
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegResumed:
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeyPressed:
     """``signalled``: it came by SIP INFO; a key in RTP passes a bridge by itself."""
 
@@ -84,13 +86,13 @@ class KeyPressed:
     signalled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PlayDone:
     leg: str
     play: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MediaLost:
     """No RTP from this leg for the timeout although it should be sending."""
 
@@ -100,7 +102,7 @@ class MediaLost:
 # --- from the IVR ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FlowSays:
     """``prompts`` are the IVR's own values, passed through untouched to the prompt store."""
 
@@ -109,12 +111,12 @@ class FlowSays:
     hidden: bool = False  # keys pressed from now on are a PIN or a card: never journaled
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FlowWorks:
     """The flow waits for something of ours (a lookup): the caller must not hear silence."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FlowQueues:
     queue: str
     priority: int = 0
@@ -123,7 +125,7 @@ class FlowQueues:
     prompts: tuple[object, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FlowDials:
     destination: Destination
     timeout_s: float
@@ -131,19 +133,19 @@ class FlowDials:
     prompts: tuple[object, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FlowTakesMessage:
     greeting: tuple[object, ...]
     max_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FlowPromisesCallback:
     number: str
     queue: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FlowEnds:
     prompts: tuple[object, ...]
     completed: bool
@@ -154,7 +156,7 @@ class FlowEnds:
 # --- from the floor -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class QueueCare:
     """What a waiting caller gets, from the queue's settings."""
 
@@ -166,14 +168,14 @@ class QueueCare:
     language: str = "en"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Queued:
     """The floor took the call in."""
 
     care: QueueCare
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Offered:
     """The floor offers this call to an agent whose phones are ``targets``."""
 
@@ -184,14 +186,14 @@ class Offered:
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Withdrawn:
     agent: str
     fence: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OfferWon:
     """The floor confirmed: this agent, this call, this fence."""
 
@@ -199,7 +201,7 @@ class OfferWon:
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OfferStale:
     """The phone answered too late: the offer was gone."""
 
@@ -207,7 +209,7 @@ class OfferStale:
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Overflowed:
     to: str  # voicemail | callback | hang-up | flow (its queue node says how it goes on)
     reason: str = "overflow"
@@ -216,7 +218,7 @@ class Overflowed:
 # --- from people and the clock ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TransferAsked:
     """Blind transfer of the caller by ``leg`` (REFER) or by the API (leg "")."""
 
@@ -225,7 +227,7 @@ class TransferAsked:
     targets: tuple[str, ...] = ()  # phones, where the destination is an agent or external
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class HangUpAsked:
     """``cut``: the call was not over (a shutdown): a talk is dropped, a menu is our failure."""
 
@@ -233,7 +235,7 @@ class HangUpAsked:
     cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TimerFired:
     name: str
 

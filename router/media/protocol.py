@@ -19,8 +19,9 @@ engine is away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from config.values import value
 
 Address = tuple[str, int]
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]  # as seen by Offhook
@@ -28,26 +29,26 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]  # as seen b
 # --- engine to worker -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hello:
     """First frame on a connection. Answer: Welcome, then every report not acknowledged."""
 
     engine: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Acknowledge:
     """The engine journaled every report up to and including this number. No answer."""
 
     report: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ListSessions:
     """Ask for the full state. Answer: Sessions."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Open:
     """Open the media of one leg: an RTP and an RTCP port. Answer: Opened.
 
@@ -61,7 +62,7 @@ class Open:
     timeout_s: float = 15.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Update:
     """What the far end's session description and signalling say. Answer: Done.
 
@@ -78,7 +79,7 @@ class Update:
     direction: Direction = "sendrecv"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Play:
     """Play files once in order, then loop ``then`` (empty: silence). Answer: Done.
 
@@ -94,7 +95,7 @@ class Play:
     stop_on_digit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bridge:
     """Relay between two sessions; when one goes, the other hears ``then``. Answer: Done.
 
@@ -106,7 +107,7 @@ class Bridge:
     then: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unbridge:
     """End the bridge of this session; each side then hears ``then``. Answer: Done."""
 
@@ -114,7 +115,7 @@ class Unbridge:
     then: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SendDigits:
     """Send RFC 4733 events to the far end. Idempotent by ``digits_id``. Answer: Done."""
 
@@ -124,7 +125,7 @@ class SendDigits:
     duration_ms: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Record:
     """Append what ``left`` and ``right`` say to a recording file (format: media.recording).
 
@@ -138,7 +139,7 @@ class Record:
     right: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PauseRecord:
     """Pause (nothing is stored, time goes on) or resume. Answer: Done."""
 
@@ -146,14 +147,14 @@ class PauseRecord:
     paused: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StopRecord:
     """End a recording; its RecordingSegment report follows. Answer: Done."""
 
     recording: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Close:
     """Close a session; its ports rest. Answer: Closed. An unknown session is closed already."""
 
@@ -179,7 +180,7 @@ Command = (
 # --- answers ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Welcome:
     worker: str
     pid: int
@@ -187,25 +188,25 @@ class Welcome:
     first_report: int  # oldest report kept, 0 when none
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Opened:
     session: str
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Done:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refused:
     """The command had no effect; ``reason`` is for a log line."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LegFigures:
     """Counters of one session since Open. Loss by RFC 3550 A.3, jitter in ms (A.8)."""
 
@@ -219,13 +220,13 @@ class LegFigures:
     round_trip_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Closed:
     session: str
     figures: LegFigures
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionState:
     session: str
     port: int
@@ -241,7 +242,7 @@ class SessionState:
     figures: LegFigures
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Sessions:
     sessions: tuple[SessionState, ...]
 
@@ -251,7 +252,7 @@ Answer = Welcome | Opened | Done | Refused | Closed | Sessions
 # --- reports (numbered, kept until acknowledged) -------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Digit:
     """One key press, once, however many packets told it. ``at`` is unix time."""
 
@@ -260,7 +261,7 @@ class Digit:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PlayEnded:
     """The files of ``play`` ended (or a digit stopped them); ``then`` is on now."""
 
@@ -270,7 +271,7 @@ class PlayEnded:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MediaTimeout:
     """No RTP for the session's ``timeout_s`` although the far end should be sending."""
 
@@ -278,7 +279,7 @@ class MediaTimeout:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RecordingSegment:
     """A recording file is complete (stopped, or its sessions closed)."""
 
@@ -296,7 +297,7 @@ Report = Digit | PlayEnded | MediaTimeout | RecordingSegment
 # --- figures (sent and forgotten, every 5 s and at close) ------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WorkerFigures:
     worker: str
     sessions: int

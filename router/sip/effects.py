@@ -8,15 +8,17 @@ transport turns ``Send`` into a datagram or bytes on a connection. Events are ke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from config.values import value
 
 Transport = Literal["udp", "tcp"]
 
 HOPS = 70  # the Max-Forwards to begin with (RFC 3261 8.1.1.6), and the most that we believe
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Flow:
     """One path to a peer: transport, the far end, our listener, the connection (0 for UDP).
 
@@ -34,13 +36,13 @@ class Flow:
 # --- effects for the transport ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Send:
     flow: Flow
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CloseStream:
     flow: Flow
 
@@ -48,7 +50,7 @@ class CloseStream:
 # --- events for the call layer ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Invited:
     """A new, authorised INVITE (outside a dialog). 100 was sent already.
 
@@ -70,7 +72,7 @@ class Invited:
     max_forwards: int = HOPS  # hops the INVITE had left (RFC 3261 20.22)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Confirmed:
     """The ACK to our 200 arrived; ``body`` is the answer to a late offer, else b"".
 
@@ -82,7 +84,7 @@ class Confirmed:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Progressed:
     """18x for an outgoing leg; ``body`` is early media's description, or b""."""
 
@@ -91,7 +93,7 @@ class Progressed:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answered:
     """2xx for an outgoing leg; the ACK was sent. Further forks are ended by the core."""
 
@@ -99,7 +101,7 @@ class Answered:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refused:
     """An outgoing leg ended without an answer: final status >= 300, 408 for no answer at
     all (timer B), 503 for a transport failure, 487 after our own CANCEL."""
@@ -111,7 +113,7 @@ class Refused:
     retry_after_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChangeAsked:
     """re-INVITE, UPDATE or PRACK with an offer in a dialog. ``body`` b"" asks us for an offer
     (late, re-INVITE only).
@@ -126,7 +128,7 @@ class ChangeAsked:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChangeAnswered:
     """Our own re-INVITE or UPDATE was accepted."""
 
@@ -134,13 +136,13 @@ class ChangeAnswered:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChangeRefused:
     leg: str
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TransferAsked:
     """REFER in a dialog (RFC 3515); answered 202 already. Tell its fate with ``transfer_done``."""
 
@@ -150,7 +152,7 @@ class TransferAsked:
     replaces: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class KeyPressed:
     """A digit by SIP INFO (application/dtmf-relay or dtmf)."""
 
@@ -158,7 +160,7 @@ class KeyPressed:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ended:
     """A leg is over. cause: bye, cancel, no ack, session expired, dialog lost (481/408),
     transport failure. Nothing more comes from this leg."""
@@ -167,7 +169,7 @@ class Ended:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RegistrationChanged:
     """The contacts of an agent's SIP user name changed."""
 

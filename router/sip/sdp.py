@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Literal
 
+from config.values import value
 from router.sip.errors import ParseError
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -50,7 +51,7 @@ class NoCommonCodec(SdpError):
         super().__init__("No audio in a common codec", 488)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Medium:
     """One ``m=`` section. ``direction`` is the peer's view; ``host`` None when there is no c=."""
 
@@ -96,7 +97,7 @@ class Medium:
         return self.kind == "audio" and self.profile in _PROFILES and self.port > 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Description:
     """A parsed session description; ``host`` is the session's c= or None."""
 
@@ -115,7 +116,7 @@ class Description:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LocalMedia:
     """Our side of the audio. ``direction`` is what we want (we hold with ``sendonly``).
 
@@ -132,7 +133,7 @@ class LocalMedia:
     digits_type: int = 101
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Negotiated:
     """What both sides agreed on.
 

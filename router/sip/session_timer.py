@@ -6,15 +6,14 @@ interval, 10) and ``expire`` (a third of it, at most 32 s, before its end).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from config.values import value
 from router.sip.message import ParseError, Request, Response
 
 MIN_SE_S = 90  # RFC 4028 4: no smaller interval is allowed
 _INTERVAL_S_MIN = 10  # of a peer that does not care; below it refreshing would be a flood
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SessionTimer:
     """What both sides agreed on. ``ours`` says that we refresh. ``interval_s`` 0: no timer."""
 

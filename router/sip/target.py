@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from config.values import value
 from router.sip.effects import Flow
 from router.sip.message import ParseError, Uri
 
 DEFAULT_PORT = 5060
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Target:
     """A place to send an INVITE: the Request-URI, the path to the next hop, the Route set.
 
@@ -24,7 +23,7 @@ class Target:
     pinned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Credentials:
     """What answers a 401 or 407: ``user`` and either the password or HA1 by algorithm."""
 

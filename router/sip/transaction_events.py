@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from config.values import value
 from router.sip.effects import Flow
 from router.sip.message import Request, Response
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TransactionLimits:
     """Bounds of the layer. Beyond ``transactions_max`` open server transactions (client ones
     count as well) a new request is answered 503 with Retry-After, without a transaction; our
@@ -18,7 +17,7 @@ class TransactionLimits:
     retry_after_s: int = 5
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Requested:
     """A new request opened the server transaction ``tx``; answer it with ``respond``.
 
@@ -30,7 +29,7 @@ class Requested:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Acked:
     """ACK for a 2xx; it belongs to the dialog, not to a transaction (RFC 3261 13.3.1.4)."""
 
@@ -38,7 +37,7 @@ class Acked:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CancelAsked:
     """A CANCEL matched the INVITE server transaction ``tx`` and was answered 200 (RFC 3261 9.2).
 
@@ -50,7 +49,7 @@ class CancelAsked:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Responded:
     """A response to our request ``tx``: every provisional, the first final, and of an INVITE
     each further 2xx while timer M runs (retransmitted ones and those of forks, RFC 6026 7.2)."""
@@ -60,14 +59,14 @@ class Responded:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TimedOut:
     """Timer B or F: no final response (treat as 408), or timer H: no ACK for our refusal."""
 
     tx: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failed:
     """The transport could not carry it (treat as 503). The transaction is over."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from config.values import value
 from router.sip.core import ALLOW, GIVE_UP_S, SUPPORTED, T1_S, T2_S, Core
 from router.sip.dialog import EARLY_DIALOGS_MAX, Dialog
 from router.sip.effects import Answered, Confirmed, Ended, Refused
@@ -14,7 +14,7 @@ from router.sip.message import Request
 from router.sip.session_timer import SessionTimer, as_server
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Why:
     """What an event brings along; each action reads its own."""
 
