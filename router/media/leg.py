@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Protocol
 
 from router.media.digits import DigitReceiver, DigitSender
@@ -26,6 +27,7 @@ TWIN_DRAIN_MAX = 256
 _FRAME_OUT = bytearray(HEADER_BYTES + 512)
 _frame_out = memoryview(_FRAME_OUT)
 _audio_out = _frame_out[: HEADER_BYTES + FRAME]
+_pack_audio = struct.Struct(f"{HEADER.format}{FRAME}s").pack_into
 
 
 class Board(Protocol):
@@ -264,38 +266,37 @@ class Leg:
             if self.twin is not None:
                 self.twin.send(packet)
             else:
-                target = self.target
+                target = self.latch.winner or self.remote
                 if target is None:
                     return
                 self.rtp_socket.sendto(packet, target)
         except OSError:
             return
-        self.out.sent += 1
-        self.out.octets += len(packet) - HEADER_BYTES
+        out = self.out
+        out.sent += 1
+        out.octets += len(packet) - HEADER_BYTES
 
     def play_step(self, now_us: int) -> None:
         """Send the packet of these 20 ms: a key's event, or audio of the playlist."""
-        now = now_us // 125
-        if self.digits_out is not None:
-            self._digit_step(self.digits_out, now)
-            if self.playlist is not None:
-                self._take_frame(self.playlist)
-            return
         playlist = self.playlist
+        if self.digits_out is not None:
+            self._digit_step(self.digits_out, now_us // 125)
+            if playlist is not None:
+                self._take_frame(playlist)
+            return
         if playlist is None:
             return
-        frame = self._take_frame(playlist)
-        if not self.speaks:
-            self.out.flowing = False
-            return
+        frame = playlist.frame() if self.told_end else self._take_frame(playlist)
         out = self.out
-        marker = 0x80 if out.follow(now) else 0
+        if not self.speaks:
+            out.flowing = False
+            return
+        second = self.payload_type
+        if out.follow(now_us // 125):
+            second |= 0x80
         if self.payload_type == 8:
             frame = frame.translate(ULAW_TO_ALAW)
-        HEADER.pack_into(
-            _FRAME_OUT, 0, 0x80, marker | self.payload_type, out.sequence, out.timestamp, out.ssrc
-        )
-        _audio_out[HEADER_BYTES:] = frame
+        _pack_audio(_FRAME_OUT, 0, 0x80, second, out.sequence, out.timestamp, out.ssrc, frame)
         self.transmit(_audio_out)
 
     def _take_frame(self, playlist: Playlist) -> bytes:

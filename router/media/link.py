@@ -79,6 +79,7 @@ class Link:
         self.engine: Connection | None = None
         self.connections: dict[int, Connection] = {}
         self.busy: dict[Connection, None] = {}  # more frames are there than one turn takes
+        self._taking = False  # what is queued goes out at the end of these frames, at once
         listener.setblocking(False)
         wiring.watch(listener.fileno(), self._accept)
 
@@ -131,6 +132,7 @@ class Link:
 
     def _take_frames(self, connection: Connection) -> None:
         self.busy.pop(connection, None)
+        self._taking = True
         try:
             for _ in range(FRAMES_PER_TURN):
                 data = connection.splitter.next()
@@ -145,6 +147,8 @@ class Link:
             log(f"{self.name}: connection dropped: {error}")
             self._drop(connection)
             return
+        finally:
+            self._taking = False
         self._flush(connection)
 
     # --- commands -----------------------------------------------------------------------------
@@ -194,7 +198,8 @@ class Link:
         frame = self.outbox.add(report)
         if self.engine is not None:
             self._queue(self.engine, frame)
-            self._flush(self.engine)
+            if not self._taking:
+                self._flush(self.engine)
 
     def figure(self, figure: Figure) -> None:
         if self.engine is not None:

@@ -36,8 +36,7 @@ def literal(host: str, ipv6: bool) -> str:
 
 
 def _udp(ipv6: bool) -> socket.socket:
-    made = socket.socket(family(ipv6), socket.SOCK_DGRAM)
-    made.setblocking(False)
+    made = socket.socket(family(ipv6), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     if ipv6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -45,12 +45,13 @@ def test_a_prompt_then_music(scene: Stage) -> None:
     assert ended[0].at == pytest.approx(1_700_000_000 + 12 * 0.02, abs=0.03)
 
 
-def test_few_players_share_a_step_and_many_spread(scene: Stage) -> None:
-    music = scene.audio("m", b"m" * 400)
-    for name in (str(number) for number in range(TOGETHER + 1)):
-        scene.phone(name)
-        scene.done(Play(name, "p", (), (music,)))
-    assert [len(players) for players in scene.exchange.players] == [TOGETHER, 1, 0, 0]
+def test_few_players_share_a_step_and_many_spread(tmp_path: Path) -> None:
+    with stage(tmp_path, ports=TOGETHER + 1) as scene:
+        music = scene.audio("m", b"m" * 400)
+        for name in (str(number) for number in range(TOGETHER + 1)):
+            scene.phone(name)
+            scene.done(Play(name, "p", (), (music,)))
+        assert [len(players) for players in scene.exchange.players] == [TOGETHER, 1, 0, 0]
 
 
 def test_the_same_play_again_changes_nothing_and_another_goes_on_in_the_stream(
