@@ -10,6 +10,7 @@ from config.errors import MisuseError
 from engine.clock import Clock
 from engine.timers import Timers
 from router.sip import effects as sip
+from router.sip.core import SENDING
 from router.sip.directory import Directory
 from router.sip.endpoint import Endpoint
 from router.sip.registrar import Contact
@@ -58,7 +59,7 @@ class Phone:
         sends: list[sip.Effect] = []
         events = []
         for item in output:
-            if isinstance(item, sip.Send | sip.CloseStream):
+            if isinstance(item, SENDING):
                 sends.append(item)
             else:
                 events.append(item)

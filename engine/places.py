@@ -32,17 +32,27 @@ class Addresses:
         self._media_advertise = settings.media.advertise
         self.listeners = listeners
         self._routes: dict[str, str] = {}
+        self._ways: dict[tuple[int, str, str], tuple[str, int]] = {}
 
     def sip_contact(self, flow: Flow) -> tuple[str, int]:
         """(host, port) of the listener that a flow's peer reaches us at."""
-        own = self.listeners[flow.listener]
-        _, host, port = min(
-            (own, *self.listeners),
-            key=lambda other: (other[0] != flow.transport, not _reaches(other[1], flow.host)),
-        )
+        way = (flow.listener, flow.transport, flow.host)
+        host, port = self._ways.get(way) or self._listener_for(way)
         if self._sip_advertise and _reaches(self._sip_advertise, flow.host):
             return self._sip_advertise, port
         return (self._route(flow.host) if host in ANY else host), port
+
+    def _listener_for(self, way: tuple[int, str, str]) -> tuple[str, int]:
+        """The flow's own listener where it fits, else one of its transport and family."""
+        listener, transport, peer = way
+        _, host, port = min(
+            (self.listeners[listener], *self.listeners),
+            key=lambda other: (other[0] != transport, not _reaches(other[1], peer)),
+        )
+        if len(self._ways) > 10_000:
+            self._ways.clear()
+        self._ways[way] = host, port
+        return host, port
 
     def media_host(self, peer_host: str) -> str:
         if self._media_advertise and _reaches(self._media_advertise, peer_host):

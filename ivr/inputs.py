@@ -5,8 +5,7 @@ Functions return the name of the node to enter next, or None where the call wait
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from config.values import changed
 from ivr.actions import Phrase, Prompt, RequestCallback
 from ivr.flow import CallbackNode, CollectNode, Keys, MenuNode, SayNode
 from ivr.walk import Walk
@@ -34,7 +33,7 @@ def ask(walk: Walk, lead: tuple[Prompt, ...] = ()) -> Next:
     """Play the prompt and wait for keys; keys pressed ahead are taken at once instead."""
     asking = _asking(walk)
     ahead = walk.position.ahead if asking.barge_in else ""
-    walk.position = replace(walk.position, ahead="", collected="")
+    walk.position = changed(walk.position, ahead="", collected="")
     if ahead:
         walk.wait("keys", asking.timeout_s)
         return _take(walk, ahead)
@@ -48,7 +47,7 @@ def _take(walk: Walk, keys: str) -> Next:
     for at, pressed in enumerate(keys):
         following = key(walk, pressed)
         if following is not None:
-            walk.position = replace(walk.position, ahead=keys[at + 1 :])
+            walk.position = changed(walk.position, ahead=keys[at + 1 :])
             return following
         if walk.position.waiting_for != "keys":
             break
@@ -73,7 +72,7 @@ def key(walk: Walk, pressed: str) -> Next:
 def _menu_key(walk: Walk, menu: MenuNode, keys: str) -> Next:
     longer = any(choice.startswith(keys) and choice != keys for choice in menu.choices)
     if longer:
-        walk.position = replace(walk.position, collected=keys)
+        walk.position = changed(walk.position, collected=keys)
         walk.wait("keys", menu.between_s)
         return None
     return menu.choices[keys] if keys in menu.choices else failed(walk, "invalid")
@@ -89,7 +88,7 @@ def _keys_key(walk: Walk, asking: Keys, pressed: str) -> Next:
         collected += pressed
     else:
         return failed(walk, "invalid")
-    walk.position = replace(walk.position, collected=collected)
+    walk.position = changed(walk.position, collected=collected)
     if len(collected) >= asking.most:
         return answer(walk)
     walk.wait("keys", asking.between_s if collected else asking.timeout_s)
@@ -111,7 +110,7 @@ def failed(walk: Walk, why: str) -> Next:
     """Ask again, or go on where the retries are used up. ``why``: invalid or no-input."""
     node, asking = walk.flow.nodes[walk.position.node], _asking(walk)
     attempts = walk.position.attempts + 1
-    walk.position = replace(walk.position, attempts=attempts, collected="", ahead="")
+    walk.position = changed(walk.position, attempts=attempts, collected="", ahead="")
     if attempts > asking.retries:
         following = ""
         if isinstance(node, MenuNode):
@@ -159,19 +158,19 @@ def unconfirmed(walk: Walk, why: str) -> Next:
     attempts = walk.position.attempts + 1
     if attempts > _asking(walk).retries:
         return failed(walk, why)
-    walk.position = replace(walk.position, attempts=attempts)
+    walk.position = changed(walk.position, attempts=attempts)
     return _read_back(walk, (walk.phrase(why),))
 
 
 def _accept(walk: Walk) -> Next:
     node, digits = walk.flow.nodes[walk.position.node], walk.position.collected
-    walk.position = replace(walk.position, collected="")
+    walk.position = changed(walk.position, collected="")
     if isinstance(node, CallbackNode):
         return request_callback(walk, node, digits)
     node = walk.node(CollectNode)
     if node.keys.hidden:
         secrets = {**walk.position.secrets, node.save: digits}
-        walk.position = replace(walk.position, secrets=secrets)
+        walk.position = changed(walk.position, secrets=secrets)
     else:
         walk.assign({node.save: digits})
     return node.next

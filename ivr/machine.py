@@ -10,9 +10,9 @@ CHAIN_MAX of them without waiting, and gives up input after the node's retries.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from config.values import changed
 from ivr import inputs, nodes
 from ivr.actions import (
     Action,
@@ -87,7 +87,7 @@ def _key_ahead(walk: Walk, event: Digit) -> Next:
     if event.key not in KEYS or (announcing and not inputs.may_interrupt(walk)):
         return None
     if len(position.ahead) < AHEAD_MAX:
-        walk.position = replace(position, ahead=position.ahead + event.key)
+        walk.position = changed(position, ahead=position.ahead + event.key)
     return nodes.said(walk) if announcing else None
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
+from config.values import changed
 from ivr import hours, patterns
 from ivr.actions import Dial, Enqueue, Lookup, Voicemail
 from ivr.flow import (
@@ -49,7 +49,7 @@ def enter(walk: Walk, name: str) -> None:
             walk.fail("flow ended")
             return
         entered = walk.position.entered + 1
-        walk.position = replace(
+        walk.position = changed(
             walk.position, node=following or "", attempts=0, collected="", entered=entered
         )
         if entered > ENTERED_MAX:
@@ -132,13 +132,13 @@ def _queue(walk: Walk, node: QueueNode) -> Next:
     walk.actions.append(
         Enqueue(node.queue, node.priority, node.rank, dict(node.skills), variables, prompts)
     )
-    walk.position = replace(walk.position, ahead="")
+    walk.position = changed(walk.position, ahead="")
     walk.wait("queue")
     return None
 
 
 def _dial(walk: Walk, node: DialNode) -> Next:
-    walk.position = replace(walk.position, ahead="")
+    walk.position = changed(walk.position, ahead="")
     target = expand(node.target, walk.position.variables)
     if _TARGET.fullmatch(target) is None:
         return left(walk, "failed")
@@ -149,7 +149,7 @@ def _dial(walk: Walk, node: DialNode) -> Next:
 
 def _voicemail(walk: Walk, node: VoicemailNode) -> Next:
     walk.actions.append(Voicemail(walk.render(node.greeting), node.max_s))
-    walk.position = replace(walk.position, ahead="")
+    walk.position = changed(walk.position, ahead="")
     walk.wait("voicemail", PLAY_S_MAX + node.max_s)
     return None
 

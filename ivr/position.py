@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Literal
 
-from config.values import value
+from config.values import changed, value
 from ivr.flow import CollectNode, Flow
 
 WaitingFor = Literal[
@@ -79,5 +79,5 @@ def journaled(flow: Flow, position: Position) -> Position:
     """
     if not flow.hides:
         return position
-    clean = replace(position, secrets={}, ahead="")
-    return replace(clean, collected="") if hidden(flow, position) else clean
+    clean = changed(position, secrets={}, ahead="")
+    return changed(clean, collected="") if hidden(flow, position) else clean

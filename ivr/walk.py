@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 from config.errors import MisuseError
+from config.values import changed
 from ivr.actions import Action, Audio, HangUp, Phrase, Prompt, Say, Speech
 from ivr.flow import BUILT_IN, Flow, Line, Node, Prompts
 from ivr.position import Position, WaitingFor
@@ -39,7 +39,7 @@ class Walk:
     def wait(self, waiting_for: WaitingFor, seconds: float | None = None) -> None:
         """Wait, at most ``seconds``."""
         deadline = None if seconds is None else self.now + seconds
-        self.position = replace(self.position, waiting_for=waiting_for, deadline=deadline)
+        self.position = changed(self.position, waiting_for=waiting_for, deadline=deadline)
 
     def say(self, prompts: tuple[Prompt, ...], waiting_for: WaitingFor, barge_in: bool) -> bool:
         """Play and wait for the end. False where there is nothing to play."""
@@ -52,7 +52,7 @@ class Walk:
     def end(self, prompts: tuple[Prompt, ...], *, completed: bool, reason: str) -> str | None:
         """The flow is over. Returns None, which is what a node gives back that has no next."""
         self.actions.append(HangUp(prompts, completed, reason))
-        self.position = replace(self.position, collected="", ahead="", secrets={})
+        self.position = changed(self.position, collected="", ahead="", secrets={})
         self.wait("ended")
         return None
 
@@ -87,7 +87,7 @@ class Walk:
                 name in variables or len(variables) < VARIABLES_MAX
             ):
                 variables[name] = value[:VALUE_MAX]
-        self.position = replace(self.position, variables=variables, language=language)
+        self.position = changed(self.position, variables=variables, language=language)
 
 
 def prompt_of(line: Line, text: str, language: str) -> Prompt | None:

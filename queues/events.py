@@ -5,10 +5,8 @@ The first form is written by ``queues.floor``; recovery applies them and never d
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
-
-from config.values import value
 
 Presence = Literal[
     "signed-out", "available", "offered", "talking", "wrap-up", "on-break", "reserved"
@@ -17,7 +15,7 @@ VisitEnd = Literal["connected", "abandoned", "overflowed", "callback-requested",
 OfferEnd = Literal["accepted", "refused", "rung-out", "withdrawn", "unreachable"]
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallQueued:
     """A queue visit begins. ``rank``, ``deadline`` and ``place`` are the call's sort key."""
 
@@ -31,7 +29,7 @@ class CallQueued:
     target_s: float = 20.0  # the queue's aim as it was; service levels are judged by it
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallPromoted:
     """The starvation bound lifted a waiting call over all classes but emergency."""
 
@@ -39,7 +37,7 @@ class CallPromoted:
     waited_s: float
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class OfferMade:
     """This call to this agent, exclusively, with the reasons of the choice.
 
@@ -57,7 +55,7 @@ class OfferMade:
     key: str = ""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class OfferEnded:
     agent: str
     fence: int
@@ -66,7 +64,7 @@ class OfferEnded:
     cause: str = ""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class QueueVisitEnded:
     """``returned``: the end of the wait after a lost agent; figures count the visit once."""
 
@@ -77,7 +75,7 @@ class QueueVisitEnded:
     returned: bool = False
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AgentPresence:
     """An agent's presence changed (the entry's call is the call concerned, or "").
 
@@ -95,7 +93,7 @@ class AgentPresence:
     after_reason: str = ""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AgentReachable:
     """The agent's phone registered, or its last registration is gone (call is "")."""
 

@@ -8,10 +8,8 @@ telephone numbers stand as they came (masking is the log's and the metrics' busi
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
-
-from config.values import value
 
 Outcome = Literal[
     "answered",
@@ -29,7 +27,7 @@ Outcome = Literal[
 ]
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallArrived:
     """An authorised trunk brought a call. The one event that makes a ticket due."""
 
@@ -40,12 +38,12 @@ class CallArrived:
     sip_call_id: str = ""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallPickedUp:
     """We answered the caller's leg (the IVR picks up at second 0)."""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class DigitPressed:
     """A key, and whose. Keys of hidden input (PINs, cards) are journaled as ``*``."""
 
@@ -53,7 +51,7 @@ class DigitPressed:
     key: str
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LegDialled:
     """We sent an INVITE for this leg: an agent's phone, a transfer's target, a callback."""
 
@@ -62,7 +60,7 @@ class LegDialled:
     agent: str = ""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LegEnded:
     """A leg other than the caller's is over: cause ``bye``, ``refused 486``, ``no answer``..."""
 
@@ -71,7 +69,7 @@ class LegEnded:
     agent: str = ""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallConnected:
     """Caller and agent (or dialled party) are bridged: from here on they talk."""
 
@@ -81,19 +79,19 @@ class CallConnected:
     waited_s: float = 0.0
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallHeld:
     """A leg put the other on hold."""
 
     leg: str
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallResumed:
     leg: str
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallTransferred:
     """A blind transfer took effect; talk time up to here is ``by``'s."""
 
@@ -101,7 +99,7 @@ class CallTransferred:
     target: str
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AgentLost:
     """The agent's leg died while talking; the caller goes to the head of the queue."""
 
@@ -109,14 +107,14 @@ class AgentLost:
     cause: str
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RecordingStarted:
     recording: str
     path: str
     kind: Literal["talk", "voicemail"] = "talk"
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RecordingClosed:
     """The worker closed the file; finishing (WAV, SHA-256) follows as its own event."""
 
@@ -129,7 +127,7 @@ class RecordingClosed:
     error: str = ""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LegQuality:
     """Media figures of a leg, once, when it closes."""
 
@@ -143,7 +141,7 @@ class LegQuality:
     round_trip_ms: float = 0.0
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The call is over: exactly one per CallArrived."""
 
@@ -159,7 +157,7 @@ class CallEnded:
     notes: tuple[str, ...] = field(default=())
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class EngineStarted:
     """A new engine generation took over the journal (call is "")."""
 
@@ -167,7 +165,7 @@ class EngineStarted:
     version: str
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class WorkerReport:
     """A worker's numbered report was taken over up to here (call is "").
 
@@ -178,7 +176,7 @@ class WorkerReport:
     number: int
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PhoneRegistered:
     """A phone of SIP user ``user`` is reached by this flow (call is "").
 
@@ -201,7 +199,7 @@ class PhoneRegistered:
     user_agent: str = ""
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PhoneGone:
     """A contact is no more (call is ""): ``unregistered``, ``expired``, ``stream closed``..."""
 

@@ -56,7 +56,8 @@ class Alarms:
         heap = self._heap
         while heap:
             at, sequence, owner, kind = heap[0]
-            if self._set.get(owner, {}).get(kind) == (at, sequence):
+            kinds = self._set.get(owner)
+            if kinds is not None and kinds.get(kind) == (at, sequence):
                 return at
             heappop(heap)
         return None

@@ -28,6 +28,8 @@ SDP = "application/sdp"
 
 Pairs = Iterable[tuple[str, str]]
 
+SENDING = (Send, CloseStream)  # a tuple: a union would be made anew for each message
+
 
 class Core:
     """Tables and sending. ``out`` gathers what the running step gives back; transaction events
@@ -66,7 +68,7 @@ class Core:
     def take(self, outcome: Iterable[Send | CloseStream | TransactionEvent]) -> None:
         """Sort what the transaction layer gives: effects go out, events wait their turn."""
         for item in outcome:
-            if isinstance(item, Send | CloseStream):
+            if isinstance(item, SENDING):
                 self.out.append(item)
             else:
                 self.inbox.append(item)

@@ -107,8 +107,14 @@ class Endpoint:
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do next, or None."""
         core = self._core
-        times = (core.transactions.next_deadline, core.alarms.next, self._registrar.next_deadline)
-        return min((at for at in times if at is not None), default=None)
+        earliest = core.transactions.next_deadline
+        alarm = core.alarms.next
+        if alarm is not None and (earliest is None or alarm < earliest):
+            earliest = alarm
+        expiry = self._registrar.next_deadline
+        if expiry is not None and (earliest is None or expiry < earliest):
+            earliest = expiry
+        return earliest
 
     def tick(self, now: float) -> Output:
         """Do what is due."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 from config.errors import MisuseError
@@ -157,7 +158,7 @@ class Message:
     @property
     def allow(self) -> frozenset[str]:
         """Methods as they stand (they are case-sensitive)."""
-        return frozenset(self._values("Allow"))
+        return _words(self.headers.get_all("Allow"))
 
     @property
     def content_type(self) -> str | None:
@@ -261,10 +262,7 @@ class Message:
 
     def _values(self, name: str) -> list[str]:
         """Every non-empty value, comma-separated ones taken apart."""
-        found: list[str] = []
-        for value in self.headers.get_all(name):
-            found += [part for part in split(value, ",") if part]
-        return found
+        return _parts(self.headers.get_all(name))
 
     def _addresses(self, name: str) -> list[NameAddr]:
         return parse_addresses(self.headers.get_all(name))
@@ -272,7 +270,7 @@ class Message:
     def _tags(self, name: str) -> frozenset[str]:
         if self.headers.first(name) is None:
             return frozenset()
-        return frozenset(value.lower() for value in self._values(name))
+        return _words([value.lower() for value in self.headers.get_all(name)])
 
     def _number(self, name: str, maximum: int) -> int | None:
         value = self.headers.first(name)
@@ -284,3 +282,19 @@ class Message:
             parsed[key] = parse()
         kept: T = parsed[key]
         return kept
+
+
+def _parts(lines: list[str]) -> list[str]:
+    return [part for line in lines for part in split(line, ",") if part]
+
+
+def _words(lines: list[str]) -> frozenset[str]:
+    """Allow and the like: peers say the same in each message, so one short line is read once."""
+    if len(lines) == 1 and len(lines[0]) <= 256:
+        return _words_of(lines[0])
+    return frozenset(_parts(lines))
+
+
+@lru_cache(maxsize=512)
+def _words_of(line: str) -> frozenset[str]:
+    return frozenset(_parts([line]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
-from config.values import value
+from config.values import changed, value
 
 
 @value(frozen=True, slots=True)
@@ -21,10 +22,10 @@ def test_equal_values_are_one_key() -> None:
 
 
 def test_what_is_done_with_dataclasses_can_be_done_with_it() -> None:
-    changed = dataclasses.replace(Place("a"), port=1)
-    assert changed == Place("a", 1)
+    other = dataclasses.replace(Place("a"), port=1)
+    assert other == Place("a", 1)
     assert [field.name for field in dataclasses.fields(Place)] == ["host", "port"]
-    match changed:
+    match other:
         case Place(host, port):
             assert (host, port) == ("a", 1)
 
@@ -36,3 +37,16 @@ def test_it_has_no_other_fields() -> None:
 def test_no_value_is_declared_as_one_that_changes() -> None:
     with pytest.raises(AssertionError):
         value(frozen=False)
+
+
+def test_a_changed_value_is_another_one() -> None:
+    place = Place("a")
+    assert changed(place, port=1) == Place("a", 1)
+    assert changed(place, host="b", port=2) == Place("b", 2)
+    assert place == Place("a", 5060)
+
+
+def test_a_field_that_is_not_there_is_not_changed() -> None:
+    unchecked: Any = changed
+    with pytest.raises(AttributeError):
+        unchecked(Place("a"), colour="red")
