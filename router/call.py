@@ -114,6 +114,7 @@ class Call:
     recording: str = ""
     recordings_made: int = 0
     after_message: Literal["flow", "goodbye"] = "goodbye"
+    message_s_max: float = 0.0  # the longest message, from its beep
     callback_number: str = ""
     end_cause: Cause = "bye"
     marks: Milestones = field(default_factory=Milestones)

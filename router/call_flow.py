@@ -268,13 +268,14 @@ def _dial_failed(call: Call, now: float, cause: on.Cause) -> list[do.Effect]:
 def take_message(
     call: Call, now: float, greeting: tuple[object, ...], max_s: float
 ) -> list[do.Effect]:
+    call.message_s_max = min(max_s, call.rules.voicemail_s_max)
     call.after_message = "flow" if call.phase == "flow" else "goodbye"
     call.phase = "voicemail"
     language = call.care.language if call.care else call.rules.language
     prompts = (*greeting, do.Phrase("voicemail-beep", language))
     return [
         do.Play(call.caller_leg, new_play(call), prompts, then_music=False),
-        do.SetTimer("voicemail", now + CLOSING_S_GREETING + max_s),
+        do.SetTimer("voicemail", now + CLOSING_S_GREETING + call.message_s_max),
     ]
 
 
@@ -294,7 +295,7 @@ def message_begins(call: Call, happened: on.PlayDone, now: float) -> list[do.Eff
     call.marks.message = now
     return [
         *start_recording(call, "", "voicemail"),
-        do.SetTimer("voicemail", now + call.rules.voicemail_s_max),
+        do.SetTimer("voicemail", now + call.message_s_max),
     ]
 
 

@@ -300,6 +300,17 @@ def test_voicemail_records_the_caller_alone() -> None:
     assert story.outcome == "voicemail"
 
 
+@pytest.mark.parametrize(("asked_s", "length_s"), [(60.0, 60.0), (900.0, 180.0)])
+def test_a_message_is_as_long_as_its_node_says_up_to_the_limit(
+    asked_s: float, length_s: float
+) -> None:
+    story = Story()
+    story.feed(on.LegUp("in"))
+    story.feed(on.FlowTakesMessage((), asked_s))
+    story.feed(on.PlayDone("in", story.call.play), 8.0)
+    assert story.of(do.SetTimer)[-1] == do.SetTimer("voicemail", story.now + length_s)
+
+
 def test_hidden_keys_never_reach_the_journal() -> None:
     story = Story()
     story.feed(on.LegUp("in"))

@@ -330,7 +330,7 @@ class World:
                 lambda call=call, leg=leg: self._lose(call.id, leg, "bye"),
             )
         until = self.clock.at + seconds
-        while self.turns.calls and self.agenda.step(until):
+        while (self.turns.calls or self.turns.waiting_for_disk) and self.agenda.step(until):
             pass
 
     def crash(self, seed: int) -> World:
