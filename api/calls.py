@@ -13,7 +13,7 @@ from api.errors import ConflictError, InvalidError, NotFoundError, UnavailableEr
 from api.lasting import ask
 from api.shapes import CALL, CallId, Shape, instant, moment
 from api.ticket_shapes import RecordingOfCall, recording_of
-from config.settings import DialString
+from config.section import DialString
 from engine.engine import Engine
 from router.call import Call as Live
 from router.call import Phase

@@ -6,7 +6,8 @@ import zoneinfo
 from pathlib import Path
 from typing import Any
 
-from config.settings import Section, Settings
+from config.section import Section
+from config.settings import Settings
 from config.yaml_lines import load_yaml, validate
 
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")

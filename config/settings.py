@@ -9,27 +9,18 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
+from zoneinfo import ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-DialString = Annotated[str, Field(pattern=r"^[+*#0-9A-Za-z._-]{1,64}$")]
-Language = Literal["en", "ru", "uk", "lv"]
-
-
-def ip_version(host: str) -> int:
-    """4 or 6; 0 for a name."""
-    try:
-        return ipaddress.ip_address(host).version
-    except ValueError:
-        return 0
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+from config.hours import Schedule as OpeningHours
+from config.queueing import AgentSettings as AgentSettings
+from config.queueing import CallerLists, Codes, Floor
+from config.queueing import QueueSettings as QueueSettings
+from config.schedule import Schedule, build_schedule
+from config.section import Language, Name, Section
+from config.section import ip_version as ip_version
 
 
 class Listen(Section):
@@ -174,60 +165,6 @@ class Number(Section):
         return self
 
 
-class QueueSettings(Section):
-    """A queue: its aim, its rank and what the waiting caller hears."""
-
-    name: Name
-    target_s: float = Field(20.0, gt=0, description="aim of the service level")
-    target_share: float = Field(0.80, gt=0, le=1)
-    rank: int = Field(
-        5, ge=0, le=9, description="class: 0 is emergency, a smaller number goes strictly first"
-    )
-    credit_s: float = Field(5.0, ge=0, description="seconds that one point of priority buys")
-    short_abandon_s: float = Field(5.0, ge=0)
-    ring_timeout_s: float = Field(15.0, gt=0)
-    wrap_up_s: float = Field(10.0, ge=0)
-    skills: dict[str, int] = Field(
-        default_factory=dict, description="required skill: weakest level allowed (1 best)"
-    )
-    announce_interval_s: float = Field(30.0, ge=5)
-    callback_key: Literal["", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#"] = "1"
-    music: str | None = Field(None, description="audio file; default: the shipped music")
-    wait_max_s: float = Field(1800.0, gt=0, description="after so long: the overflow")
-    overflow: Literal["voicemail", "callback", "hang-up"] = "callback"
-    language: Language = "en"
-
-
-class AgentSettings(Section):
-    """A person, the phone that rings for them and what they can do."""
-
-    id: Name
-    name: str
-    extension: str = Field(pattern=r"^[0-9]{2,10}$", description="also the SIP user name")
-    queues: dict[str, int] = Field(default_factory=dict, description="queue: level (1 best)")
-    skills: dict[str, int] = Field(default_factory=dict, description="skill: level (1 best)")
-    password_env: str | None = Field(None, description="variable with the phone's SIP password")
-    password_file: Path | None = None
-
-
-class Codes(Section):
-    """Numbers an agent dials to change presence."""
-
-    sign_in: DialString = "*11"
-    sign_out: DialString = "*12"
-    on_break: DialString = "*13"
-    ready: DialString = "*14"
-
-
-class Floor(Section):
-    """Rules across all queues."""
-
-    starvation_s: float = Field(300.0, gt=0, description="waited so long: over all but emergency")
-    idle_step_s: float = Field(10.0, gt=0, description="idle times compare in steps of this")
-    lease_s: float = Field(60.0, gt=0, description="an unanswered offer lapses after this")
-    waiting_max: int = Field(10_000, ge=1)
-
-
 class Recordings(Section):
     """Call recordings."""
 
@@ -302,8 +239,12 @@ class Settings(Section):
     trunks: tuple[Trunk, ...] = ()
     numbers: tuple[Number, ...] = ()
     flows_dir: Path | None = Field(None, description="default: the shipped flows")
+    hours: dict[Name, Schedule] = Field(
+        default_factory=dict, max_length=50, description="opening hours that queues name"
+    )
     queues: tuple[QueueSettings, ...] = ()
     agents: tuple[AgentSettings, ...] = ()
+    callers: CallerLists = CallerLists()
     codes: Codes = Codes()
     floor: Floor = Floor()
     recordings: Recordings = Recordings()
@@ -329,12 +270,42 @@ class Settings(Section):
         queues = {queue.name for queue in self.queues}
         wanted = {name for agent in self.agents for name in agent.queues}
         wanted |= {number.queue for number in self.numbers if number.queue}
+        wanted |= {
+            way.removeprefix("queue:")
+            for queue in self.queues
+            for way in (queue.overflow, *queue.overflow_on.values())
+            if way.startswith("queue:")
+        }
+        wanted |= {name for listed in self.callers.vip for name in listed.queues}
+        wanted |= {name for listed in self.callers.blocked for name in listed.queues}
         if wanted - queues:
             raise ValueError(
                 f"queue {sorted(wanted - queues)[0]!r} is used but not under queues:; "
                 f"known: {', '.join(sorted(queues)) or 'none'}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _hours_fit(self) -> Settings:
+        for name, schedule in self.hours.items():
+            try:
+                build_schedule(schedule, self.timezone)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                zone = schedule.timezone or self.timezone
+                raise ValueError(
+                    f"hours {name!r}: there is no time zone {zone!r}; write one as Europe/Riga"
+                ) from error
+        for queue in self.queues:
+            if queue.hours is not None and queue.hours not in self.hours:
+                raise ValueError(
+                    f"queue {queue.name!r} has the hours {queue.hours!r}, which are not under "
+                    f"hours:; known: {', '.join(sorted(self.hours)) or 'none'}"
+                )
+        return self
+
+    def schedules(self) -> dict[str, OpeningHours]:
+        """The opening hours by name, in the node's time zone where they name none."""
+        return {name: build_schedule(item, self.timezone) for name, item in self.hours.items()}
 
     @model_validator(mode="after")
     def _nobody_is_mistaken(self) -> Settings:

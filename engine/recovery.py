@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from engine.journal import Entry
 from engine.taping import WORKER_DIED
 from queues import events as floor_facts
-from queues.offers import FloorEvent
+from queues.offers import FLOOR_FACTS, FloorEvent
 from router import events as facts
 from router.outcome import Milestones, outcome_of
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from engine.state import Snapshot
 
 log = logging.getLogger(__name__)
-
-FLOOR_FACTS = floor_facts.EVENTS
 
 
 @dataclass(slots=True)
@@ -115,7 +113,7 @@ def settle(
         for other in folds:
             other(entry)
         if isinstance(event, FLOOR_FACTS):
-            floor.apply("", event, min(at, entry.at))
+            floor.apply("", _floor_event(event), min(at, entry.at))
     for call_id, call in open_calls.items():
         _close(engine, call_id, call)
     engine.floor.after_recovery()
@@ -148,7 +146,7 @@ def close_files(engine: Engine, open_files: dict[str, Entry]) -> None:
 
 def _floor_event(event: object) -> FloorEvent:
     assert isinstance(event, FLOOR_FACTS)
-    return event
+    return cast(FloorEvent, event)
 
 
 def _close(engine: Engine, call_id: str, call: Open) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from ivr import flow, hours, schema
+from config import hours
+from config.schedule import build_schedule
+from ivr import flow, schema
 
 
 def build_flow(
@@ -20,26 +21,6 @@ def build_flow(
     }
     return flow.Flow(
         name, parsed.start, nodes, parsed.language or "", languages, dict(parsed.variables)
-    )
-
-
-def build_schedule(schedule: schema.Schedule, timezone: str) -> hours.Schedule:
-    week: list[hours.Spans] = [()] * 7
-    for days, spans in schedule.week.items():
-        for day in hours.parse_days(days):
-            week[day] = hours.parse_spans(spans)
-    special = {
-        date: hours.parse_spans(spans)
-        for text, spans in schedule.special.items()
-        for date in hours.parse_dates(text)
-    }
-    holidays = {date for text in schedule.holidays for date in hours.parse_dates(text)}
-    monday, tuesday, wednesday, thursday, friday, saturday, sunday = week
-    return hours.Schedule(
-        ZoneInfo(schedule.timezone or timezone),
-        (monday, tuesday, wednesday, thursday, friday, saturday, sunday),
-        frozenset(holidays),
-        special,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from config.settings import Section
+from config.section import Section
 from config.yaml_lines import load_yaml, validate
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ivr.hours import Schedule
+from config.hours import Schedule
 
 LineKind = Literal["text", "audio", "phrase", "number", "digits"]
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from config import hours
 from config.values import changed
-from ivr import hours, patterns
+from ivr import patterns
 from ivr.actions import Dial, Enqueue, Lookup, Voicemail
 from ivr.flow import (
     BranchNode,

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from config.settings import Name, Section
-from ivr import hours, patterns
+from config.schedule import Schedule
+from config.section import Name, Section
+from ivr import patterns
 
 Variable = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Key = Annotated[str, Field(pattern=r"^[0-9*#]{1,4}$")]
@@ -274,42 +275,6 @@ Node = Annotated[
     | HangUp,
     Field(discriminator="type"),
 ]
-
-
-class Schedule(Section):
-    """Opening hours: ``week`` by weekday, ``special`` by date, and the dates of holidays."""
-
-    timezone: str | None = None
-    week: dict[str, str] = Field(min_length=1)
-    holidays: tuple[str, ...] = Field((), max_length=500)
-    special: dict[str, str] = Field(default_factory=dict, max_length=500)
-
-    @field_validator("week")
-    @classmethod
-    def _week_is_days_and_spans(cls, value: dict[str, str]) -> dict[str, str]:
-        seen: set[int] = set()
-        for days, spans in value.items():
-            numbers = set(hours.parse_days(days))
-            if numbers & seen:
-                raise ValueError(f"{days!r} names a day a second time; name each once")
-            seen |= numbers
-            hours.parse_spans(spans)
-        return value
-
-    @field_validator("holidays")
-    @classmethod
-    def _holidays_are_dates(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            hours.parse_dates(text)
-        return value
-
-    @field_validator("special")
-    @classmethod
-    def _special_days_have_spans(cls, value: dict[str, str]) -> dict[str, str]:
-        for text, spans in value.items():
-            hours.parse_dates(text)
-            hours.parse_spans(spans)
-        return value
 
 
 class FlowFile(Section):

@@ -13,6 +13,7 @@ from queues.events import (
     OfferEnded,
     OfferMade,
     QueueVisitEnded,
+    SortKey,
     VisitEnd,
 )
 from queues.offers import (
@@ -32,6 +33,10 @@ from queues.waiting import CallKey, WaitingCall
 
 LEASE_MARGIN_S = 5.0
 GONE = QueueRules(wrap_up_s=0.0)
+
+
+def _sort_key(key: AgentKey) -> SortKey:
+    return key.level, float(key.idle_step), key.needed
 
 
 class Dispatch:
@@ -143,17 +148,13 @@ class Dispatch:
             queue=call.queue,
             lease_until=state.now + max(state.rules.lease_s, rules.ring_timeout_s + LEASE_MARGIN_S),
             floor_version=state.version,
-            runners_up=tuple((key.agent, self._tell(key)) for key in runners_up),
+            runners_up=tuple((key.agent, _sort_key(key)) for key in runners_up),
             excluded=state.eligibility.excluded(call),
-            key=self._tell(best),
+            key=_sort_key(best),
         )
         self.emit(call.call, event)
         self.emit(call.call, AgentPresence(best.agent, "offered", queue=call.queue))
         self.effects.append(Offer(call.call, best.agent, fence, call.queue, rules.ring_timeout_s))
-
-    def _tell(self, key: AgentKey) -> str:
-        idle_s = self.state.now - self.state.agents[key.agent].idle_since
-        return f"level {key.level}, idle {idle_s:.0f} s, {key.needed} other queues"
 
     # Ends of offers and of visits.
 

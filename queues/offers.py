@@ -6,30 +6,58 @@ that it explains, so a shell that journals facts as it meets them has journaled 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from config.values import value
 from queues.events import (
     AgentPresence,
     AgentReachable,
+    BreakOverrun,
+    CallbackEnd,
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    CallbackReached,
+    CallChanged,
     CallPromoted,
     CallQueued,
+    CallWidened,
     OfferEnded,
     OfferMade,
     QueueVisitEnded,
+    WaitRaised,
 )
 
 FloorEvent = (
     CallQueued
+    | CallWidened
+    | CallChanged
     | CallPromoted
     | OfferMade
     | OfferEnded
     | QueueVisitEnded
     | AgentPresence
     | AgentReachable
+    | BreakOverrun
+    | CallbackPlaced
+    | CallbackMissed
+    | CallbackReached
+    | CallbackEnded
+    | WaitRaised
 )
 
-OverflowReason = Literal["waited too long", "floor full", "queue removed"]
+FLOOR_FACTS: tuple[type, ...] = get_args(FloorEvent)
+
+OverflowReason = Literal[
+    "waited too long",
+    "expected wait too long",
+    "queue full",
+    "floor full",
+    "queue closed",
+    "nobody signed in",
+    "nobody working",
+    "queue removed",
+]
 
 
 @value(frozen=True, slots=True)
@@ -79,4 +107,49 @@ class Overflow:
     reason: OverflowReason
 
 
-Effect = Fact | Offer | Withdraw | OfferStale | Overflow
+@value(frozen=True, slots=True)
+class Reserve:
+    """An agent is held for a callback: dial ``number`` now. ``Floor.callback_reached`` where the
+    caller answered, ``Floor.callback_missed`` where not; a ``Withdraw`` of the fence ends it."""
+
+    call: str
+    agent: str
+    fence: int
+    queue: str
+    number: str
+    trunk: str
+    dialled: str
+    language: str
+    ring_s: float
+
+
+@value(frozen=True, slots=True)
+class Moved:
+    """A supervisor moved the waiting call to another queue; its place went along."""
+
+    call: str
+    queue: str
+
+
+@value(frozen=True, slots=True)
+class BreakRefused:
+    """The agent may not take this break: ``why`` in plain words."""
+
+    agent: str
+    reason: str
+    why: str
+
+
+@value(frozen=True, slots=True)
+class CallbackOver:
+    """The callback's entry is gone without a talk (given up, expired, cancelled): stop dialling
+    and tell the ticket."""
+
+    call: str
+    end: CallbackEnd
+    cause: str
+
+
+Effect = (
+    Fact | Offer | Withdraw | OfferStale | Overflow | Reserve | Moved | BreakRefused | CallbackOver
+)

@@ -45,11 +45,37 @@ class EnterQueue:
     rank: int | None = None
     skills: dict[str, int] = field(default_factory=dict)
     head: bool = False
+    origin: float = 0.0  # since when the caller has waited, in another queue; 0: from now on
 
 
 @value(frozen=True, slots=True)
 class LeaveQueue:
     end: Literal["abandoned", "overflowed", "callback-requested", "removed"]
+
+
+@value(frozen=True, slots=True)
+class RequestCallback:
+    """The caller keeps the place in ``queue`` without holding the line (or, from a flow, takes
+    one there): ``number`` is dialled when its turn comes."""
+
+    queue: str
+    number: str
+
+
+@value(frozen=True, slots=True)
+class CallbackReached:
+    """The caller of a callback is on the line: ring the reserved agent."""
+
+    agent: str
+    fence: int
+
+
+@value(frozen=True, slots=True)
+class CallbackMissed:
+    """The caller of a callback was not reached."""
+
+    fence: int
+    cause: str
 
 
 @value(frozen=True, slots=True)
@@ -160,6 +186,8 @@ class TellPosition:
     callback_key: str
     greeting: bool = False  # the first time: the callback is offered, too
     first: tuple[object, ...] = ()  # said before it
+    position: bool = True
+    wait: bool = True  # tell the expected wait where it is known
 
 
 @value(frozen=True, slots=True)
@@ -212,6 +240,9 @@ Inner = (
     | StepFlow
     | EnterQueue
     | LeaveQueue
+    | RequestCallback
+    | CallbackReached
+    | CallbackMissed
     | AcceptOffer
     | RefuseOffer
     | AgentDone

@@ -166,6 +166,10 @@ class QueueCare:
     announce_s: float = 30.0
     callback_key: str = "1"
     language: str = "en"
+    tells_position: bool = True
+    tells_wait: bool = True
+    messages: tuple[object, ...] = ()  # prompts, one each ``message_s``, in turn
+    message_s: float = 60.0
 
 
 @value(frozen=True, slots=True)
@@ -177,13 +181,16 @@ class Queued:
 
 @value(frozen=True, slots=True)
 class Offered:
-    """The floor offers this call to an agent whose phones are ``targets``."""
+    """The floor offers this call to an agent whose phones are ``targets``. A ring-all queue makes
+    several offers at once, each with a fence of its own. ``each_s``: the phones ring one after
+    another, so long each; 0: all at once."""
 
     agent: str
     fence: int
     queue: str
     ring_s: float
     targets: tuple[str, ...]
+    each_s: float = 0.0
 
 
 @value(frozen=True, slots=True)
@@ -211,8 +218,36 @@ class OfferStale:
 
 @value(frozen=True, slots=True)
 class Overflowed:
-    to: str  # voicemail | callback | hang-up | flow (its queue node says how it goes on)
+    """``to``: voicemail, callback, hang-up, flow (its queue node says how it goes on),
+    queue:<name>, announcement:<file> (``prompts``) or number:<digits> (``targets``)."""
+
+    to: str
     reason: str = "overflow"
+    prompts: tuple[object, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+@value(frozen=True, slots=True)
+class CallBack:
+    """A callback is due: dial the caller for whom this agent is reserved. The call's second
+    life: its id, record and ticket are those of the first."""
+
+    number: str
+    targets: tuple[str, ...]
+    care: QueueCare
+    agent: str
+    fence: int
+    ring_s: float
+    trunk: str
+    dialled: str
+
+
+@value(frozen=True, slots=True)
+class LegRedirected:
+    """The phone sent the call on (302). ``target`` is where to, "" where policy forbids it."""
+
+    leg: str
+    target: str
 
 
 # --- from people and the clock ----------------------------------------------------------------
@@ -245,6 +280,7 @@ Input = (
     | LegRinging
     | LegUp
     | LegGone
+    | LegRedirected
     | LegHeld
     | LegResumed
     | KeyPressed
@@ -263,6 +299,7 @@ Input = (
     | OfferWon
     | OfferStale
     | Overflowed
+    | CallBack
     | TransferAsked
     | HangUpAsked
     | TimerFired

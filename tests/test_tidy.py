@@ -34,7 +34,7 @@ FUNCTION_LINES_MAX = 70
 CORES = (
     "ivr/actions.py",
     "ivr/flow.py",
-    "ivr/hours.py",
+    "config/hours.py",
     "ivr/inputs.py",
     "ivr/machine.py",
     "ivr/nodes.py",

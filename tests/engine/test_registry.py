@@ -52,6 +52,11 @@ def _sample(annotation: str) -> object:
         "Presence": "talking",
         "VisitEnd": "connected",
         "OfferEnd": "accepted",
+        "OfferKind": "callback",
+        "CallbackEnd": "gave-up",
+        "RaiseReason": "agent-left",
+        "SortKey": (1, 2.0, 3),
+        "tuple[tuple[str, SortKey], ...]": (("a", (1, 2.0, 3)),),
     }
     if annotation.startswith("Literal["):
         return annotation.removeprefix("Literal[").split(",")[0].strip(" \"']")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.hours import Schedule
 from ivr.actions import (
     Action,
     DialEnded,
@@ -43,7 +44,6 @@ from ivr.flow import (
     SetNode,
     VoicemailNode,
 )
-from ivr.hours import Schedule
 from ivr.machine import AHEAD_MAX, TABLE, start, step
 from ivr.position import CallerFacts, Position, WaitingFor, hidden, journaled
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from config.hours import Schedule
 from ivr.actions import (
     Action,
     Audio,
@@ -50,7 +51,6 @@ from ivr.flow import (
     SetNode,
     VoicemailNode,
 )
-from ivr.hours import Schedule
 from ivr.loader import SHIPPED_DIR, load_flows
 from ivr.machine import start, step
 from ivr.position import CallerFacts, Position, hidden, journaled

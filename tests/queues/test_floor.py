@@ -135,9 +135,9 @@ def test_an_offer_tells_why() -> None:
     version = watched.version + 1  # the arrival itself
     (made,) = events(watched.enqueue("c1", "main", 12.0), OfferMade)
     assert made.agent == "a1"
-    assert made.key == "level 1, idle 12 s, 0 other queues"
+    assert made.key == (1, 0.0, 0)
     assert [agent for agent, _ in made.runners_up] == ["a2", "a3", "a4", "a5", "a6"]
-    assert made.runners_up[0][1] == "level 2, idle 12 s, 0 other queues"
+    assert made.runners_up[0][1] == (2, 0.0, 0)
     assert made.excluded == {"no phone": 1, "offered": 1, "on-break": 1, "signed-out": 1}
     assert made.floor_version == version
     (made,) = [made for made in events(watched.effects, OfferMade) if made.agent == "picky"]

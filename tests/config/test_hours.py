@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.hours import DAYS, parse_dates, parse_days, parse_spans, state
 from ivr.build import build_schedule
-from ivr.hours import DAYS, parse_dates, parse_days, parse_spans, state
 from ivr.schema import Schedule
 
 OFFICE = {
