@@ -26,8 +26,9 @@ from queues.offers import (
     Withdraw,
 )
 from queues.presence import NEXT, Command, step
+from queues.roster import BREAK_REASONS
 from queues.rules import FloorRules, QueueRules
-from queues.state import BREAK_REASONS, FloorState
+from queues.state import FloorState
 from queues.timers import Kind
 from queues.waiting import CallKey, WaitingCall
 

@@ -6,30 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 from config.errors import MisuseError
-from queues.agents import READY, Agent
 from queues.eligibility import Eligibility
 from queues.events import (
     AgentPresence,
     AgentReachable,
     CallPromoted,
     CallQueued,
-    OfferEnd,
     OfferEnded,
     OfferMade,
-    Presence,
     QueueVisitEnded,
 )
 from queues.offers import FloorEvent
 from queues.order import Line
-from queues.rules import EMERGENCY_RANK, AgentRules, FloorRules, QueueRules
+from queues.roster import Roster
+from queues.rules import EMERGENCY_RANK, FloorRules, QueueRules
 from queues.timers import Kind, Timers
 from queues.waiting import CallKey, WaitingCall
-
-BREAK_REASONS: dict[OfferEnd, str] = {
-    "refused": "refused",
-    "rung-out": "did not answer",
-    "unreachable": "phone unreachable",
-}
 
 
 class FloorState:
@@ -46,46 +38,34 @@ class FloorState:
         self.fence = 0
         self.place = 0
         self.calls: dict[str, WaitingCall] = {}
-        self.agents: dict[str, Agent] = {}
-        self.talks: dict[str, str] = {}  # call -> the agent who talks to it
+        self.roster = Roster()
+        self.agents = self.roster.agents
+        self.talks = self.roster.talks
+        self.retired = self.roster.retired
+        self.fresh_agents = self.roster.fresh
         self.strays: dict[str, str] = {}  # calls of queues that are gone -> where they go
-        self.retired: set[str] = set()  # agents who are gone, until they are signed out
         self._handlers: dict[type[Any], Callable[[str, Any, float], None]] = {
             CallQueued: self._call_queued,
             CallPromoted: self._call_promoted,
             OfferMade: self._offer_made,
             OfferEnded: self._offer_ended,
             QueueVisitEnded: self._visit_ended,
-            AgentPresence: self._agent_presence,
-            AgentReachable: self._agent_reachable,
+            AgentPresence: self.roster.presence,
+            AgentReachable: self.roster.reachable,
         }
         self.adopt(rules)
 
     def adopt(self, rules: FloorRules) -> None:
-        """Take on other rules. Places and offers stay; indexes and timers are made anew.
-
-        Agents who are not configured any more keep their record until they are signed out,
-        serving no queue; calls of queues that are gone become strays.
+        """Take on other rules. Places and offers stay; indexes and timers are made anew
+        (for agents see ``Roster.adopt``). Calls of queues that are gone become strays.
         """
         former = self.rules
         self.rules = rules
         self.timers = Timers()
         self.lines: dict[str, Line[CallKey]] = {}
         self.fresh_calls: set[str] = set()
-        self.fresh_agents: set[str] = set()
         self.eligibility = Eligibility(rules.idle_step_s)
-        for ident in sorted(rules.agents.keys() - self.agents.keys()):
-            self.agents[ident] = Agent(ident, rules.agents[ident])
-        for agent in list(self.agents.values()):
-            agent.rules = rules.agents.get(agent.id, AgentRules())
-            if agent.presence == "signed-out" and agent.id not in rules.agents:
-                del self.agents[agent.id]
-                continue
-            self.eligibility.count_in(agent)
-            if agent.standing == READY:
-                self.fresh_agents.add(agent.id)
-            self._time_agent(agent)
-        self.retired = self.agents.keys() - rules.agents.keys()
+        self.roster.adopt(rules, self.eligibility, self.timers)
         for call in self.calls.values():
             self._index(call)
             if call.queue not in rules.queues and call.call not in self.strays:
@@ -167,86 +147,22 @@ class FloorState:
             return
         self._close(waiting, waiting.key())
         waiting.offered_to = agent.id
-        agent.fence = event.fence
-        agent.until = event.lease_until
-        agent.call, agent.queue = call, event.queue
-        self._set_presence(agent, "offered", now)
+        self.roster.hold(agent, call, event, now)
 
     def _offer_ended(self, call: str, event: OfferEnded, now: float) -> None:
         waiting, agent = self.calls.get(call), self.agents.get(event.agent)
         if agent is None or agent.fence != event.fence:
             return
-        agent.fence = 0
-        agent.until = 0.0
-        if event.end == "accepted":
-            if waiting is not None:
-                self._remove(waiting)
-            self.talks[call] = agent.id
-            self._set_presence(agent, "talking", now)
+        self.roster.release(agent, call, event, now)
+        if waiting is None:
             return
-        if waiting is not None:
+        if event.end == "accepted":
+            self._remove(waiting)
+        else:
             waiting.offered_to = ""
             self._open(waiting)
-        agent.call = agent.queue = ""
-        agent.reason = BREAK_REASONS.get(event.end, "")
-        self._set_presence(agent, "on-break" if agent.reason else "available", now)
 
     def _visit_ended(self, call: str, event: QueueVisitEnded, now: float) -> None:
         waiting = self.calls.get(call)
         if waiting is not None:
             self._remove(waiting)
-
-    def _agent_presence(self, call: str, event: AgentPresence, now: float) -> None:
-        agent = self.agents.get(event.agent)
-        if agent is None:
-            return
-        if self.talks.get(agent.call) == agent.id and event.presence != "talking":
-            del self.talks[agent.call]
-        agent.reason = event.reason
-        agent.call = call if event.presence in ("offered", "talking", "wrap-up") else ""
-        agent.queue = event.queue
-        if agent.fence == 0:
-            agent.until = event.until
-        agent.after, agent.after_reason = event.after, event.after_reason
-        if event.presence == "talking" and call:
-            self.talks[call] = agent.id
-        self._set_presence(agent, event.presence, now)
-
-    def _set_presence(self, agent: Agent, presence: Presence, now: float) -> None:
-        if presence != agent.presence:
-            # A withdrawn offer costs nobody the turn: idle time runs on.
-            if presence == "available" and agent.presence != "offered":
-                agent.idle_since = now
-            agent.presence = presence
-            agent.since = now
-        self._restand(agent)
-        self._time_agent(agent)
-        if presence == "signed-out" and agent.id not in self.rules.agents:
-            del self.agents[agent.id]
-            self.retired.discard(agent.id)
-
-    def _agent_reachable(self, call: str, event: AgentReachable, now: float) -> None:
-        agent = self.agents.get(event.agent)
-        if agent is not None:
-            agent.reachable = event.reachable
-            self._restand(agent)
-
-    def _restand(self, agent: Agent) -> None:
-        standing = agent.judge()
-        if standing == agent.standing:
-            return
-        self.eligibility.restand(agent, standing)
-        if standing == READY:
-            self.fresh_agents.add(agent.id)
-        else:
-            self.fresh_agents.discard(agent.id)
-
-    def _time_agent(self, agent: Agent) -> None:
-        if agent.presence == "wrap-up":
-            self.timers.set(Kind.WRAP_UP, agent.id, agent.until)
-        else:
-            self.timers.drop(Kind.WRAP_UP, agent.id)
-        if agent.fence:
-            self.timers.set(Kind.LEASE, agent.id, agent.until)
-        else:
-            self.timers.drop(Kind.LEASE, agent.id)

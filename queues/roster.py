@@ -1,0 +1,138 @@
+"""The agents of the floor, changed only by facts: presence, standing, offers, their timers."""
+
+from __future__ import annotations
+
+from queues.agents import READY, Agent
+from queues.eligibility import Eligibility
+from queues.events import (
+    AgentPresence,
+    AgentReachable,
+    OfferEnd,
+    OfferEnded,
+    OfferMade,
+    Presence,
+)
+from queues.rules import AgentRules, FloorRules
+from queues.timers import Kind, Timers
+
+BREAK_REASONS: dict[OfferEnd, str] = {
+    "refused": "refused",
+    "rung-out": "did not answer",
+    "unreachable": "phone unreachable",
+}
+
+
+class Roster:
+    """Agents by id, and who of them talks to which call.
+
+    ``fresh`` agents may have got a match since the last dispatch. ``retired`` are gone from
+    the rules and stay until they are signed out. All four stay the same objects for good.
+    """
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Agent] = {}
+        self.talks: dict[str, str] = {}  # call -> the agent who talks to it
+        self.fresh: set[str] = set()
+        self.retired: set[str] = set()
+
+    def adopt(self, rules: FloorRules, eligibility: Eligibility, timers: Timers) -> None:
+        """Take on other rules, with new indexes and timers: presences and offers stay.
+
+        Agents who are not configured any more keep their record until they are signed out,
+        serving no queue.
+        """
+        self._rules = rules
+        self._eligibility = eligibility
+        self._timers = timers
+        self.fresh.clear()
+        for ident in sorted(rules.agents.keys() - self.agents.keys()):
+            self.agents[ident] = Agent(ident, rules.agents[ident])
+        for agent in list(self.agents.values()):
+            agent.rules = rules.agents.get(agent.id, AgentRules())
+            if agent.presence == "signed-out" and agent.id not in rules.agents:
+                del self.agents[agent.id]
+                continue
+            eligibility.count_in(agent)
+            if agent.standing == READY:
+                self.fresh.add(agent.id)
+            self._time(agent)
+        self.retired.clear()
+        self.retired.update(self.agents.keys() - rules.agents.keys())
+
+    def hold(self, agent: Agent, call: str, event: OfferMade, now: float) -> None:
+        """The agent's part of ``OfferMade``."""
+        agent.fence = event.fence
+        agent.until = event.lease_until
+        agent.call, agent.queue = call, event.queue
+        self.set_presence(agent, "reserved" if event.kind == "callback" else "offered", now)
+
+    def release(self, agent: Agent, call: str, event: OfferEnded, now: float) -> None:
+        """The agent's part of ``OfferEnded``, for the agent's pending offer."""
+        agent.fence = 0
+        agent.until = 0.0
+        if event.end == "accepted":
+            self.talks[call] = agent.id
+            self.set_presence(agent, "talking", now)
+            return
+        agent.call = agent.queue = ""
+        agent.reason = BREAK_REASONS.get(event.end, "")
+        self.set_presence(agent, "on-break" if agent.reason else "available", now)
+
+    def presence(self, call: str, event: AgentPresence, now: float) -> None:
+        """``AgentPresence``; of an unknown agent it changes nothing."""
+        agent = self.agents.get(event.agent)
+        if agent is None:
+            return
+        if self.talks.get(agent.call) == agent.id and event.presence != "talking":
+            del self.talks[agent.call]
+        agent.reason = event.reason
+        busy = event.presence in ("offered", "reserved", "talking", "wrap-up")
+        agent.call = call if busy else ""
+        agent.queue = event.queue
+        if agent.fence == 0:
+            agent.until = event.until
+        agent.after, agent.after_reason = event.after, event.after_reason
+        if event.presence == "talking" and call:
+            self.talks[call] = agent.id
+        self.set_presence(agent, event.presence, now)
+
+    def set_presence(self, agent: Agent, presence: Presence, now: float) -> None:
+        """The presence alone, with what hangs on it: idle time, standing, timers."""
+        if presence != agent.presence:
+            # A withdrawn offer costs nobody the turn: idle time runs on.
+            if presence == "available" and agent.presence not in ("offered", "reserved"):
+                agent.idle_since = now
+            agent.presence = presence
+            agent.since = now
+        self._restand(agent)
+        self._time(agent)
+        if presence == "signed-out" and agent.id not in self._rules.agents:
+            del self.agents[agent.id]
+            self.retired.discard(agent.id)
+
+    def reachable(self, call: str, event: AgentReachable, now: float) -> None:
+        """``AgentReachable``; of an unknown agent it changes nothing."""
+        agent = self.agents.get(event.agent)
+        if agent is not None:
+            agent.reachable = event.reachable
+            self._restand(agent)
+
+    def _restand(self, agent: Agent) -> None:
+        standing = agent.judge()
+        if standing == agent.standing:
+            return
+        self._eligibility.restand(agent, standing)
+        if standing == READY:
+            self.fresh.add(agent.id)
+        else:
+            self.fresh.discard(agent.id)
+
+    def _time(self, agent: Agent) -> None:
+        if agent.presence == "wrap-up":
+            self._timers.set(Kind.WRAP_UP, agent.id, agent.until)
+        else:
+            self._timers.drop(Kind.WRAP_UP, agent.id)
+        if agent.fence:
+            self._timers.set(Kind.LEASE, agent.id, agent.until)
+        else:
+            self._timers.drop(Kind.LEASE, agent.id)
