@@ -1,4 +1,5 @@
-"""Earlier calls of a caller, in memory: the IVR asks at second 0 and must not wait for a store."""
+"""Earlier calls of a caller, in memory: the IVR and the queues ask at second 0 and must not wait
+for a store."""
 
 from __future__ import annotations
 
@@ -9,39 +10,45 @@ CALLERS_MAX = 100_000
 
 
 class Callers:
-    """Count and last outcome by caller; the least recently seen leave at the limit."""
+    """Count, last outcome and the last agent by caller; the least recently seen leave at the
+    limit."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[int, str, str]] = OrderedDict()
         self._of_call: dict[str, str] = {}
 
     def arrived(self, call: str, caller: str) -> None:
         self._of_call[call] = caller
 
-    def ended(self, call: str, outcome: str) -> None:
+    def ended(self, call: str, outcome: str, agent: str = "") -> None:
         caller = self._of_call.pop(call, "")
         if caller:
-            self.note(caller, self._seen.get(caller, (0, ""))[0] + 1, outcome)
+            count, _, last_agent = self._seen.get(caller, (0, "", ""))
+            self.note(caller, count + 1, outcome, agent or last_agent)
 
-    def note(self, caller: str, count: int, outcome: str) -> None:
-        self._seen[caller] = (count, outcome)
+    def note(self, caller: str, count: int, outcome: str, agent: str = "") -> None:
+        self._seen[caller] = (count, outcome, agent)
         self._seen.move_to_end(caller)
         if len(self._seen) > CALLERS_MAX:
             self._seen.popitem(last=False)
 
-    def seed(self, known: Iterable[tuple[str, int, str]]) -> None:
-        """What the records hold of (caller, calls, last outcome), latest first.
+    def seed(self, known: Iterable[tuple[str, int, str, str]]) -> None:
+        """What the records hold of (caller, calls, last outcome, its agent), latest first.
 
         A caller who is in the log already keeps the log's last outcome.
         """
-        for caller, count, outcome in known:
+        for caller, count, outcome, agent in known:
             if len(self._seen) >= CALLERS_MAX and caller not in self._seen:
                 return
-            seen, last = self._seen.get(caller, (0, outcome))
-            self._seen[caller] = (max(seen, count), last)
+            seen, last, knows = self._seen.get(caller, (0, outcome, agent))
+            self._seen[caller] = (max(seen, count), last, knows or agent)
             if not seen:
                 self._seen.move_to_end(caller, last=False)
 
     def earlier(self, caller: str) -> tuple[int, str]:
         """(number of earlier calls, outcome of the last or "")."""
-        return self._seen.get(caller, (0, ""))
+        return self._seen.get(caller, (0, "", ""))[:2]
+
+    def agent_of(self, caller: str) -> str:
+        """Who talked to this caller last, "" for nobody."""
+        return self._seen.get(caller, (0, "", ""))[2]

@@ -245,7 +245,7 @@ class Engine:
         self.holds.note(entry)
         self.statistics.apply(entry)
         if isinstance(entry.event, CallEnded):
-            self.callers.ended(entry.call, entry.event.outcome)
+            self.callers.ended(entry.call, entry.event.outcome, entry.event.agent)
         elif isinstance(entry.event, CallArrived):
             self.callers.arrived(entry.call, entry.event.caller)
 

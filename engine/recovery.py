@@ -107,7 +107,7 @@ def settle(
         elif isinstance(event, facts.CallArrived):
             engine.callers.arrived(entry.call, event.caller)
         elif isinstance(event, facts.CallEnded):
-            engine.callers.ended(entry.call, event.outcome)
+            engine.callers.ended(entry.call, event.outcome, event.agent)
     for at, event in elsewhere.in_order() if elsewhere else ():
         entry = engine.journal.append("", event, engine.clock.now())
         for other in folds:

@@ -178,8 +178,9 @@ class TicketStore:
             row = (await connection.execute(select(func.count(), last).select_from(some))).one()
         return EarlierCalls(row[0], row[1] or "")
 
-    async def callers(self, since: float, limit: int) -> list[tuple[str, int, str]]:
-        """(caller, number of calls, outcome of the last) of those who called, latest first."""
+    async def callers(self, since: float, limit: int) -> list[tuple[str, int, str, str]]:
+        """(caller, number of calls, outcome of the last, its agent) of those who called, latest
+        first."""
         columns = call_records.c
         each = (
             select(columns.caller, func.max(columns.ended_at).label("at"), func.count().label("n"))
@@ -189,12 +190,12 @@ class TicketStore:
             .limit(limit)
             .subquery()
         )
-        last = select(each.c.caller, each.c.n, columns.outcome).join(
+        last = select(each.c.caller, each.c.n, columns.outcome, columns.agent).join(
             call_records, (columns.caller == each.c.caller) & (columns.ended_at == each.c.at)
         )
         async with self._engine.connect() as connection:
             rows = await connection.execute(last)
-            return [(row[0], row[1], row[2]) for row in rows if has_number(row[0])]
+            return [(row[0], row[1], row[2], row[3]) for row in rows if has_number(row[0])]
 
     async def count_by_status(self) -> dict[str, int]:
         """How many tickets stand in each status."""

@@ -48,6 +48,16 @@ def test_at_the_limit_the_least_recently_seen_leave(monkeypatch: pytest.MonkeyPa
 def test_the_records_add_what_the_log_does_not_hold() -> None:
     callers = Callers()
     callers.note("a", 2, "answered")
-    callers.seed([("a", 5, "missed"), ("b", 1, "dropped")])
+    callers.seed([("a", 5, "missed", "anna"), ("b", 1, "dropped", "")])
     assert callers.earlier("a") == (5, "answered")
     assert callers.earlier("b") == (1, "dropped")
+    assert callers.agent_of("a") == "anna"
+
+
+def test_the_last_agent_is_remembered_over_a_call_that_nobody_answered() -> None:
+    callers = Callers()
+    for call, agent in (("c1", "boris"), ("c2", "anna"), ("c3", "")):
+        callers.arrived(call, "+371")
+        callers.ended(call, "answered" if agent else "missed", agent)
+    assert callers.agent_of("+371") == "anna"
+    assert callers.agent_of("+372") == ""

@@ -114,7 +114,7 @@ async def test_nobody_s_calls_are_not_repeats(database: AsyncEngine) -> None:
 
 async def test_callers_agree_with_the_earlier_calls_of_each(store: TicketStore) -> None:
     known = await store.callers(0.0, 100)
-    assert {caller for caller, _, _ in known} >= {"+1"}
-    for caller, count, outcome in known:
+    assert {caller for caller, *_ in known} >= {"+1"}
+    for caller, count, outcome, _ in known:
         assert await store.earlier_calls(caller) == EarlierCalls(count, outcome)
     assert len(await store.callers(0.0, 1)) <= 1
