@@ -17,6 +17,14 @@ from tickets.records import CallRecord, Case, Comment, Previous, Ticket
 
 TEXT_MAX = 500  # characters of one field that came from outside
 COMMENT_MAX = 20_000
+FLOOR = "callback"  # who comments
+CALLBACK_ENDS: Mapping[str, str] = {
+    "connected": "Called back and connected",
+    "abandoned": "Called back, hung up before an agent answered",
+    "gave-up": "Callback given up: the caller was not reached",
+    "expired": "Callback expired before its turn came",
+    "cancelled": "Callback cancelled",
+}
 
 
 class Entry(Protocol):
@@ -34,6 +42,18 @@ class Entry(Protocol):
 
 class _Queued(Protocol):
     queue: str
+
+
+class _CallbackMissed(Protocol):
+    attempt: int
+    cause: str
+
+
+class _CallbackEnded(Protocol):
+    end: str
+    attempts: int
+    agent: str
+    cause: str
 
 
 class _Finished(Protocol):
@@ -248,6 +268,27 @@ def _ended(fold: Fold, case: Case, entry: Entry, event: router.CallEnded) -> Non
     fold.open_ticket(case, entry.at)
 
 
+def _callback_missed(fold: Fold, case: Case, entry: Entry, event: _CallbackMissed) -> None:
+    text = f"Callback {event.attempt} reached nobody: {_clean(event.cause)}"
+    fold.comment(Comment(entry.seq, entry.call, entry.at, FLOOR, text))
+
+
+def _callback_ended(fold: Fold, case: Case, entry: Entry, event: _CallbackEnded) -> None:
+    """Called back: the ticket is the agent's now. Otherwise it stays open for people."""
+    text = CALLBACK_ENDS.get(event.end, f"Callback over: {_clean(event.end)}")
+    if event.cause:
+        text += f" ({_clean(event.cause)})"
+    fold.comment(Comment(entry.seq, entry.call, entry.at, FLOOR, text))
+    ticket = case.ticket
+    if event.end != "connected" or ticket is None:
+        return
+    fold.record_changed(case).agent = event.agent
+    ticket.agent = event.agent
+    if ticket.status == "open":
+        ticket.status, ticket.due_at = "awaiting-disposition", None
+    fold.ticket_changed(case)
+
+
 def _recording_finished(fold: Fold, case: Case, entry: Entry, event: _Finished) -> None:
     record = case.record
     if event.error:
@@ -298,6 +339,8 @@ _STEPS: Mapping[str, Callable[..., None]] = {
     "CallTransferred": _transferred,
     "LegQuality": _quality,
     "CallEnded": _ended,
+    "CallbackMissed": _callback_missed,
+    "CallbackEnded": _callback_ended,
     "RecordingFinished": _recording_finished,
     "DispositionGiven": _disposed,
     "TicketCommented": _commented,
