@@ -24,6 +24,7 @@ Staffed = Literal["always", "signed-in", "working"]
 OverflowCause = Literal["waited", "expected", "full", "closed", "unstaffed"]
 
 LEVEL_MAX = 99
+ANNOUNCEMENT = "announcement:"
 _WAY_OUT = re.compile(
     r"voicemail|callback|hang-up|queue:[a-z0-9][a-z0-9_-]{0,63}|announcement:\S.{0,499}"
     r"|number:\+?[0-9]{2,32}"
