@@ -1,0 +1,258 @@
+"""Who is on duty, in groups of agents who are alike; and kinds of call, each with its line.
+
+Agents with the same queues and skills form a group, so that an agent who comes or goes costs
+the same whatever the number of agents.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import NamedTuple
+
+from queues.estimate_learning import Rate
+from queues.order import Line
+from queues.rules import PERSONAL, AgentRules, FloorRules
+
+Place = tuple[int, int, int, float, int]
+"""(tier, class, turn, deadline, sequence): what ``queues.waiting.CallKey`` orders by."""
+
+ARRIVALS_MEMORY_S = 900.0
+POOLS_MAX = 4096
+INSERTED_MAX = 64
+WORKING = frozenset({"available", "offered", "talking", "wrap-up", "reserved"})
+LEAVING = frozenset({"signed-out", "on-break"})
+
+
+class Group:
+    """Agents who serve the same queues with the same skills. ``duty`` counts those who take
+    calls, ``ready`` those of them who are free; ``left`` is the fact at which one last left."""
+
+    __slots__ = ("duty", "left", "queues", "ready", "skills")
+
+    def __init__(self, rules: AgentRules) -> None:
+        self.queues = rules.queues
+        self.skills = rules.skills
+        self.duty = 0
+        self.ready = 0
+        self.left = 0
+
+    def can(self, kind: Kind) -> bool:
+        """Whether these agents may take calls of this kind."""
+        level = self.queues.get(kind.queue)
+        if level is None or (kind.level_max and level > kind.level_max):
+            return False
+        skills = self.skills
+        return all(skill in skills and skills[skill] <= weakest for skill, weakest in kind.needs)
+
+
+class Worker:
+    """One agent. ``began`` is when the offer came whose call is in hand, for ``queue``."""
+
+    __slots__ = ("after", "began", "group", "presence", "queue", "reachable")
+
+    def __init__(self, group: Group | None) -> None:
+        self.group = group
+        self.presence = "signed-out"
+        self.reachable = False
+        self.after = ""
+        self.queue = ""
+        self.began = 0.0
+
+    @property
+    def on_duty(self) -> bool:
+        """Whether calls can be expected to go to this agent."""
+        return self.reachable and self.presence in WORKING and self.after not in LEAVING
+
+    @property
+    def ready(self) -> bool:
+        return self.reachable and self.presence == "available"
+
+
+class Kind(NamedTuple):
+    """What decides who may take a call. ``level_max`` 0 is any, ``only`` "" is anybody."""
+
+    queue: str
+    needs: tuple[tuple[str, int], ...] = ()
+    level_max: int = 0
+    only: str = ""
+
+
+class Pool:
+    """The calls of one kind that wait and are not being offered, and the groups for them.
+
+    ``rivals`` are (pool, share): how much of each call of that pool falls to this one's agents,
+    as the duty of version ``known`` has it. ``_inserted`` remembers, of the calls that came
+    since a given fact, the foremost: (fact, key) with both ascending.
+    """
+
+    __slots__ = (
+        "_inserted",
+        "arrivals",
+        "duty",
+        "groups",
+        "kind",
+        "known",
+        "line",
+        "rivals",
+        "worker",
+    )
+
+    def __init__(self, kind: Kind, groups: frozenset[Group], worker: Worker | None) -> None:
+        self.kind = kind
+        self.groups = groups
+        self.worker = worker  # the one agent of a kind with ``only``
+        self.line = CallLine()
+        self.arrivals = Rate(ARRIVALS_MEMORY_S)
+        self.duty = 0
+        self.known = -1
+        self.rivals: list[tuple[Pool, float]] = []
+        self._inserted: list[tuple[int, Place]] = []
+
+    def has_ready(self) -> bool:
+        """Whether an agent is free for these calls now."""
+        if self.worker is not None:
+            return self.worker.ready
+        return any(group.ready for group in self.groups)
+
+    def overlap(self, other: Pool) -> int:
+        """Agents on duty who may take calls of both."""
+        worker = self.worker or other.worker
+        if worker is None:
+            if self is other:
+                return sum(group.duty for group in self.groups)
+            return sum(group.duty for group in self.groups & other.groups)
+        if (other.worker or worker) is not (self.worker or worker):
+            return 0
+        group = worker.group
+        return int(worker.on_duty and group in self.groups and group in other.groups)
+
+    def left_since(self, fact: int) -> bool:
+        """Whether an agent left after this fact: one for these calls, or for calls that share
+        agents with them."""
+        return any(group.left > fact for pool, _ in self.rivals for group in pool.groups) or any(
+            group.left > fact for group in self.groups
+        )
+
+    def note_inserted(self, fact: int, key: Place) -> None:
+        """A call came in by this fact. The latest ``INSERTED_MAX`` that matter are remembered."""
+        inserted = self._inserted
+        while inserted and inserted[-1][1] >= key:
+            inserted.pop()
+        inserted.append((fact, key))
+        if len(inserted) > INSERTED_MAX:
+            del inserted[0]
+
+    def inserted_since(self, fact: int, key: Place) -> bool:
+        """Whether a call that came after this fact stands before this key."""
+        at = bisect_left(self._inserted, (fact + 1,))
+        return at < len(self._inserted) and self._inserted[at][1] < key
+
+
+class CallLine(Line[Place]):
+    """A line that can tell the place of a key that is not in it."""
+
+    __slots__ = ()
+
+    def below(self, key: tuple[float, ...]) -> int:
+        """How many keys are smaller; the key may be the beginning of one."""
+        at = bisect_left(self._lasts, key)
+        count = sum(map(len, self._blocks[:at]))
+        if at < len(self._blocks):
+            count += bisect_left(self._blocks[at], key)
+        return count
+
+
+class Staff:
+    """All agents, groups and pools. ``version`` changes with the duty of anybody."""
+
+    def __init__(self, rules: FloorRules) -> None:
+        self.version = 0
+        self.workers: dict[str, Worker] = {}
+        self.pools: dict[Kind, Pool] = {}
+        self._groups: dict[object, Group] = {}
+        self._pools_max = POOLS_MAX
+        self.adopt(rules)
+
+    def adopt(self, rules: FloorRules) -> None:
+        """Agents get the groups of other rules. All pools are new and without calls."""
+        former, self.pools = self.pools, {}
+        self._groups.clear()
+        for ident in self.workers.keys() - rules.agents.keys():
+            self.workers[ident].group = None
+        for ident, agent in rules.agents.items():
+            key = (frozenset(agent.queues.items()), frozenset(agent.skills.items()))
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = Group(agent)
+            worker = self.workers.setdefault(ident, Worker(None))
+            worker.group = group
+            group.duty += worker.on_duty
+            group.ready += worker.ready
+        for kind, pool in former.items():
+            if rules.queue(kind.queue) is not None:
+                self.pool(kind).arrivals = pool.arrivals
+        self.version += 1
+
+    def pool(self, kind: Kind) -> Pool:
+        """The pool of a kind of call, made where there is none yet."""
+        pool = self.pools.get(kind)
+        if pool is None:
+            if len(self.pools) >= self._pools_max:
+                self._sweep()
+            only = kind.queue[len(PERSONAL) :] if kind.queue.startswith(PERSONAL) else kind.only
+            worker = self.workers.get(only)
+            if worker is not None:
+                groups = frozenset({worker.group} if worker.group is not None else ())
+            else:
+                groups = frozenset(g for g in self._groups.values() if not only and g.can(kind))
+            pool = self.pools[kind] = Pool(kind, groups, worker)
+            self.version += 1
+        return pool
+
+    def _sweep(self) -> None:
+        """Forget pools where nobody waits; what is left is bounded by the calls that wait."""
+        self.pools = {kind: pool for kind, pool in self.pools.items() if pool.line}
+        self._pools_max = max(POOLS_MAX, 2 * len(self.pools))
+        self.version += 1
+
+    def refresh(self, pool: Pool) -> None:
+        """See to it that the pool's ``duty`` and ``rivals`` are those of this moment."""
+        if pool.known == self.version:
+            return
+        pool.known = self.version
+        pool.duty = pool.overlap(pool)
+        pool.rivals = []
+        for other in self.pools.values():
+            both = pool.overlap(other)
+            if both:
+                pool.rivals.append((other, both / other.overlap(other)))
+
+    def change(
+        self,
+        agent: str,
+        fact: int,
+        *,
+        presence: str | None = None,
+        after: str = "",
+        reachable: bool | None = None,
+    ) -> Worker:
+        """An agent's presence or phone changed by this fact."""
+        worker = self.workers.get(agent)
+        if worker is None:
+            worker = self.workers[agent] = Worker(None)
+        was_on_duty, was_ready = worker.on_duty, worker.ready
+        if presence is not None:
+            worker.presence, worker.after = presence, after
+        if reachable is not None:
+            worker.reachable = reachable
+        group = worker.group
+        if group is not None:
+            group.ready += worker.ready - was_ready
+            if worker.on_duty != was_on_duty:
+                self.version += 1
+                group.duty += 1 if worker.on_duty else -1
+                if was_on_duty:
+                    group.left = fact
+        elif worker.presence == "signed-out":
+            del self.workers[agent]
+        return worker
