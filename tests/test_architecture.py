@@ -13,6 +13,7 @@ import pytest
 from tests.tidy import PRODUCT, ROOT, imports, none, product
 
 SQL = {"sqlalchemy", "asyncpg", "aiosqlite", "alembic"}
+STORES = {"queues/decisions.py", "queues/tables.py"}  # of a package that is pure otherwise
 WEB = {"fastapi", "starlette", "uvicorn", "httptools"}
 
 
@@ -45,10 +46,23 @@ def test_only_stores_and_tables_speak_sql() -> None:
         f"{path.relative_to(ROOT)}: {name}"
         for path in product()
         if path.relative_to(ROOT).parts[0] in ("router", "ivr", "queues", "bench", "engine")
+        and str(path.relative_to(ROOT)) not in STORES
         for name in sorted(imports(path))
         if name.split(".")[0] in SQL and name != "sqlalchemy.ext.asyncio"
     ]
-    none(found, "records belong to recordings, tickets, config.store and migrations")
+    none(found, "records belong to queues.decisions, recordings, tickets, config.store and migrations")
+
+
+def test_the_floor_itself_knows_no_store() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in product()
+        if path.relative_to(ROOT).parts[0] == "queues"
+        and str(path.relative_to(ROOT)) not in STORES
+        for name in sorted(imports(path))
+        if name in ("queues.decisions", "queues.tables")
+    ]
+    none(found, "the store reads what the floor decided, never the other way round")
 
 
 def test_only_the_api_and_the_engines_start_know_the_web() -> None:

@@ -60,8 +60,14 @@ CORES = (
     "tickets/fold.py",
     "tickets/policy.py",
 )
-# In a core's folder and not a core: they turn effects into datagrams and bytes.
-SHELLS = ("router/sip/transport*.py", "router/sip/datagrams.py", "router/sip/streams.py")
+# In a core's folder and not a core: they turn effects into datagrams and bytes, facts into rows.
+SHELLS = (
+    "queues/decisions.py",
+    "queues/tables.py",
+    "router/sip/transport*.py",
+    "router/sip/datagrams.py",
+    "router/sip/streams.py",
+)
 
 # Named by the design, and only ever imported as a module of its package.
 NAMED_BY_DESIGN = {"queues/statistics.py"}

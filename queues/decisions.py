@@ -1,0 +1,138 @@
+"""The floor's decisions in the database: written from the log, asked for when the log has left.
+
+With ``queues.tables`` the one shell in this package: everything else here is pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import Any, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from config.upsert import Upsert
+from queues.events import (
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    CallbackReached,
+    CallChanged,
+    CallPromoted,
+    CallQueued,
+    CallWidened,
+    OfferEnded,
+    OfferMade,
+    QueueVisitEnded,
+    WaitRaised,
+)
+from queues.tables import decisions
+
+STORED: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        CallQueued,
+        CallWidened,
+        CallChanged,
+        CallPromoted,
+        OfferMade,
+        OfferEnded,
+        QueueVisitEnded,
+        CallbackPlaced,
+        CallbackMissed,
+        CallbackReached,
+        CallbackEnded,
+        WaitRaised,
+    )
+}
+PERSONAL = frozenset({"caller", "number", "dialled"})
+FACTS_MAX = 2_000  # of one call: the oldest count
+
+_KINDS = frozenset(STORED.values())
+
+
+class Entry(Protocol):
+    """What is needed of an entry of the journal."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def at(self) -> float: ...
+    @property
+    def call(self) -> str: ...
+    @property
+    def event(self) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFact:
+    """A row: ``fact`` is JSON (see ``queues.tables``)."""
+
+    seq: int
+    call: str
+    at: float
+    kind: str
+    fact: str
+
+
+class DecisionRows:
+    """The floor's part of the records reader: a row for each of a call's facts of the floor."""
+
+    def __init__(self) -> None:
+        self._upsert: Upsert | None = None
+
+    async def write(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
+        """Write in the caller's transaction."""
+        rows = [
+            StoredFact(entry.seq, entry.call, entry.at, type(entry.event).__name__, _text(entry))
+            for entry in entries
+            if type(entry.event) in _KINDS
+        ]
+        if rows:
+            if self._upsert is None:
+                self._upsert = Upsert(decisions, connection.dialect)
+            await self._upsert.run(connection, rows)
+
+
+class DecisionStore:
+    """Questions about decisions of the past."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def of_call(self, call: str) -> list[StoredFact]:
+        """The call's first ``FACTS_MAX`` facts in order; [] where nothing is known of it."""
+        wanted = (
+            select(*decisions.columns)
+            .where(decisions.c.call == call)
+            .order_by(decisions.c.seq)
+            .limit(FACTS_MAX)
+        )
+        async with self._engine.connect() as connection:
+            return [StoredFact(**row._mapping) for row in await connection.execute(wanted)]
+
+
+def _text(entry: Entry) -> str:
+    """The fields that differ from their defaults, without those that tell who calls."""
+    event = entry.event
+    told = {
+        name: value
+        for name, default in _fields(type(event))
+        if (value := "" if name in PERSONAL else getattr(event, name)) != default
+    }
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, object], ...]:
+    """Name and default of each field; a field without a default has MISSING."""
+    return tuple(
+        (
+            field.name,
+            field.default_factory() if field.default_factory is not MISSING else field.default,
+        )
+        for field in fields(kind)
+    )
