@@ -106,7 +106,7 @@ def rung_or_talking(call: Live) -> str:
     other = call.legs.get(call.other_leg)
     if other is not None:
         return other.agent
-    return call.offer.agent if call.offer is not None else ""
+    return next((offer.agent for offer in call.offers.values()), "")
 
 
 def _is_theirs(call: Live, who: Principal) -> bool:

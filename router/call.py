@@ -34,6 +34,7 @@ LegState = Literal["dialling", "ringing", "up", "held", "gone"]
 
 CLOSING_S_MAX = 60.0  # a worker that never reports the end of a goodbye
 RING_S_TRANSFER = 30.0
+LEGS_KEPT = 256  # of a call, while some of them are over
 NOWHERE = Destination("nowhere")
 
 
@@ -60,14 +61,19 @@ class Leg:
 
 @dataclass(slots=True)
 class Offer:
-    """The floor's exclusive offer in progress: the phones that ring for it."""
+    """An offer of the floor in progress, to one agent: the phones that ring for it."""
 
     agent: str
     fence: int
     queue: str
-    legs: tuple[str, ...]
+    targets: tuple[str, ...]  # phones that are still to ring, one after another
+    until: float  # when the agent has rung out
+    each_s: float = 0.0  # a phone rings so long before the next one does; 0: all at once
+    legs: tuple[str, ...] = ()
+    redirects: int = 0
     winner: str = ""  # the leg that answered, while the floor confirms
     worst: Cause = "unreachable"  # the most telling cause among the legs that ended
+    why: str = "no phone registered"  # the same in words
 
 
 @dataclass(slots=True)
@@ -105,7 +111,7 @@ class Call:
     welcome: tuple[object, ...] = ()  # said on entering the queue, before the position
     queue: str = ""
     agent: str = ""  # the last agent who joined
-    offer: Offer | None = None
+    offers: dict[int, Offer] = field(default_factory=dict)  # by fence
     attempt: Attempt | None = None
     hidden_keys: bool = False
     variables: dict[str, str] = field(default_factory=dict)  # what the flow shows the agent
@@ -121,16 +127,31 @@ class Call:
 
 
 def new_leg(call: Call, role: Role, *, agent: str = "", target: str = "") -> Leg:
+    if len(call.legs) >= LEGS_KEPT:
+        _forget_a_leg(call)
     call.legs_made += 1
     leg = Leg(f"{call.id}.{call.legs_made}", role, "dialling", agent, target)
     call.legs[leg.id] = leg
     return leg
 
 
+def _forget_a_leg(call: Call) -> None:
+    """A long wait rings many phones; the oldest that is over makes room."""
+    for leg in call.legs.values():
+        if leg.state == "gone" and leg.id != call.caller_leg:
+            del call.legs[leg.id]
+            return
+
+
 def new_play(call: Call) -> str:
     call.plays_made += 1
     call.play = f"{call.id}.p{call.plays_made}"
     return call.play
+
+
+def ring_timer(fence: int) -> str:
+    """The name of the timer of an offer."""
+    return f"ring-{fence}"
 
 
 def is_up(call: Call, leg: str) -> bool:
@@ -186,8 +207,12 @@ def end(
     dialler = call.legs.get(call.caller_leg)
     if call.internal and dialler is not None and call.destination.kind != "message":
         out.append(do.AgentDone(dialler.agent))
+    for offer in call.offers.values():
+        if offer.winner:  # answered, and the caller left before the floor's word was heard
+            out.append(do.AgentDone(offer.agent))
+        out.append(do.ClearTimer(ring_timer(offer.fence)))
     call.other_leg = ""
-    call.offer = None
+    call.offers.clear()
     call.attempt = None
     recorded = call.recordings_made > 0
     out += stop_recording(call)

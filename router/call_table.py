@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from router import call_flow as flow
+from router import call_offers as ring
 from router import call_talking as talk
 from router import call_waiting as wait
 from router import inputs as on
@@ -20,6 +21,9 @@ _ANYWHERE: dict[type, Handler] = {
     on.HangUpAsked: flow.hang_up,
     on.LegHeld: talk.settle,
     on.LegResumed: talk.settle,
+    on.OfferWon: ring.won_too_late,
+    on.OfferStale: ring.lapsed_too_late,
+    on.Withdrawn: ring.lapsed_too_late,
 }
 
 _BY_PHASE: dict[Phase, dict[type, Handler]] = {
@@ -39,16 +43,17 @@ _BY_PHASE: dict[Phase, dict[type, Handler]] = {
         on.Queued: wait.queued,
     },
     "waiting": {
-        on.LegGone: wait.waiting_leg_gone,
-        on.LegUp: wait.agent_answers,
-        on.LegRinging: wait.agent_ringing,
+        on.LegGone: ring.waiting_leg_gone,
+        on.LegUp: ring.agent_answers,
+        on.LegRinging: ring.agent_ringing,
         on.KeyPressed: wait.waiting_key,
         on.TimerFired: wait.announce,
         on.Queued: wait.queued,
-        on.Offered: wait.offered,
-        on.OfferWon: wait.offer_won,
-        on.OfferStale: wait.offer_stale,
-        on.Withdrawn: wait.withdrawn,
+        on.Offered: ring.offered,
+        on.OfferWon: ring.offer_won,
+        on.OfferStale: ring.offer_stale,
+        on.LegRedirected: ring.redirected,
+        on.Withdrawn: ring.withdrawn,
         on.Overflowed: wait.overflowed,
         on.MediaLost: wait.silent_caller,
     },

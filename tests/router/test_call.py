@@ -109,6 +109,8 @@ def sample(kind: type) -> on.Input:
             made[name] = values[name]
         elif hints[name] is bool:
             made[name] = False
+        elif hints[name] is float:
+            made[name] = 1.0
         else:
             made[name] = "1"
     return typing.cast(on.Input, kind(**made))
@@ -198,7 +200,7 @@ def test_an_agent_who_does_not_come_leaves_the_caller_waiting(cause: on.Cause, e
 def test_a_phone_that_rings_out_is_hung_up() -> None:
     story = Story().wait()
     leg = story.offer()[0]
-    story.feed(on.TimerFired("ring"), 15.0)
+    story.feed(on.TimerFired("ring-1"), 15.0)
     assert do.Drop(leg, "no answer") in story.effects
     assert story.of(do.RefuseOffer)[0].end == "rung-out"
 
