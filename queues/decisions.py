@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
-from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -51,7 +50,17 @@ STORED: dict[str, type[Any]] = {
 PERSONAL = frozenset({"caller", "number", "dialled"})
 FACTS_MAX = 2_000  # of one call: the oldest count
 
-_KINDS = frozenset(STORED.values())
+# Name and default of each field; MISSING where there is none.
+_FIELDS: dict[type[Any], tuple[tuple[str, object], ...]] = {
+    kind: tuple(
+        (
+            field.name,
+            field.default_factory() if field.default_factory is not MISSING else field.default,
+        )
+        for field in fields(kind)
+    )
+    for kind in STORED.values()
+}
 
 
 class Entry(Protocol):
@@ -89,7 +98,7 @@ class DecisionRows:
         rows = [
             StoredFact(entry.seq, entry.call, entry.at, type(entry.event).__name__, _text(entry))
             for entry in entries
-            if type(entry.event) in _KINDS
+            if type(entry.event) in _FIELDS
         ]
         if rows:
             if self._upsert is None:
@@ -120,19 +129,7 @@ def _text(entry: Entry) -> str:
     event = entry.event
     told = {
         name: value
-        for name, default in _fields(type(event))
+        for name, default in _FIELDS[type(event)]
         if (value := "" if name in PERSONAL else getattr(event, name)) != default
     }
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-
-
-@cache
-def _fields(kind: Any) -> tuple[tuple[str, object], ...]:
-    """Name and default of each field; a field without a default has MISSING."""
-    return tuple(
-        (
-            field.name,
-            field.default_factory() if field.default_factory is not MISSING else field.default,
-        )
-        for field in fields(kind)
-    )

@@ -1,0 +1,64 @@
+"""A picture of the floor: all that its next decisions depend on, apart from the rules.
+
+Pictures beside the log let a replay or an explanation begin in the middle of it, and the end of
+one stretch be held against the beginning of the next. Two floors with equal pictures and equal
+rules decide alike.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+
+from queues.agents import Agent
+from queues.rules import AgentRules, FloorRules
+from queues.state import FloorState
+from queues.waiting import WaitingCall
+
+_BARE = AgentRules()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Copies that stay as they are; calls and agents by id, the agents without their rules."""
+
+    version: int
+    now: float
+    fence: int
+    place: int
+    calls: tuple[WaitingCall, ...]
+    agents: tuple[Agent, ...]
+    talks: dict[str, str]
+    strays: dict[str, str]
+
+
+def take(state: FloorState) -> Picture:
+    """The floor as it is between two commands."""
+    return Picture(
+        version=state.version,
+        now=state.now,
+        fence=state.fence,
+        place=state.place,
+        calls=tuple(copy(call) for _, call in sorted(state.calls.items())),
+        agents=tuple(replace(agent, rules=_BARE) for _, agent in sorted(state.agents.items())),
+        talks=dict(sorted(state.talks.items())),
+        strays=dict(sorted(state.strays.items())),
+    )
+
+
+def restore(picture: Picture, rules: FloorRules) -> FloorState:
+    """A floor that goes on from there. Which calls and agents may have a match is not in the
+    picture: all are looked at again, which finds none where none was left."""
+    state = FloorState(rules)
+    state.version = picture.version
+    state.now = picture.now
+    state.fence = picture.fence
+    state.place = picture.place
+    state.calls.update((call.call, copy(call)) for call in picture.calls)
+    state.agents.clear()
+    for agent in picture.agents:
+        state.agents[agent.id] = replace(agent, rules=rules.agents.get(agent.id, _BARE))
+    state.talks.update(picture.talks)
+    state.strays.update(picture.strays)
+    state.adopt(rules)
+    return state
