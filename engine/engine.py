@@ -36,6 +36,7 @@ from engine.places import Addresses, Directions
 from engine.prompter import Prompter
 from engine.rebuild import Rebuild
 from engine.registrations import Listeners, Registrations
+from engine.sounds import Sounds
 from engine.state import PACE as STATE_PACE
 from engine.state import READER as STATE
 from engine.state import MemoryState, Snapshot, StateStore
@@ -83,7 +84,7 @@ class Parts:
     listeners: list[socket.socket]
     workers: dict[str, Path]
     version: str
-    musics: dict[str, str] = field(default_factory=dict)  # by queue, where it has its own
+    sounds: Sounds = field(default_factory=Sounds)
     state: StateStore = field(default_factory=MemoryState)
 
 
@@ -94,7 +95,7 @@ class Engine:
         settings = parts.settings
         self.settings = settings
         self.version = parts.version
-        self.musics = parts.musics
+        self.sounds = parts.sounds
         self.clock = clock
         self.timers = timers
         self.journal = parts.journal
@@ -293,7 +294,7 @@ class Engine:
         self.turns.forget_later(call.id, self.workers.leave)
 
     def _set_music(self, call: str, queue: str) -> None:
-        music = self.musics.get(queue)
+        music = self.sounds.music.get(queue)
         if music is not None:
             self.workers.set_music(call, music)
 
@@ -353,9 +354,7 @@ class Engine:
         """A fact that a person adds (disposition, comment): the readers bring it to the records."""
         self.turns.fact(call, event)
 
-    def reload(
-        self, settings: Settings, secrets: Secrets, flows: FlowSet, musics: dict[str, str]
-    ) -> None:
+    def reload(self, settings: Settings, secrets: Secrets, flows: FlowSet, sounds: Sounds) -> None:
         """New settings and flows for what comes; calls in progress keep theirs.
 
         Listeners, workers, stores and the domain are those of the start.
@@ -366,7 +365,7 @@ class Engine:
         self.settings = settings
         self.phone.use_directory(SettingsDirectory(settings, secrets.ha1s(settings)))
         self.directions.trunk_passwords = secrets.trunks
-        self.musics = musics
+        self.sounds = sounds
         self.flows.flows = flows
         self.lookups.prepare(flows)
         self.directions.reload(settings)

@@ -53,8 +53,16 @@ class Wiring:
         return taken
 
     def _refused(self, event: sip.Refused) -> None:
+        engine = self._engine
+        io = engine.legs.by_id.get(event.leg)
+        if io is not None and 300 <= event.status < 400:
+            call = engine.turns.calls.get(io.call)
+            leg = call.legs.get(event.leg) if call is not None else None
+            agent = leg.agent if leg is not None else ""
+            engine.legs.redirected(event.leg, engine.directions.follow(agent, event.contacts))
+            return
         cause = cause_of_status(event.status)
-        self._engine.legs.refused(event.leg, cause, f"refused {event.status}")
+        engine.legs.refused(event.leg, cause, f"refused {event.status}")
 
     def _ended(self, event: sip.Ended) -> None:
         self._engine.legs.refused(event.leg, cause_of_end(event.cause), event.cause)

@@ -196,12 +196,22 @@ class Legs:
         if io is not None:
             self._gone(io, cause, detail)
 
+    def redirected(self, leg: str, target: str) -> None:
+        """The phone sent the call on: to a dial target, or "" where it may not."""
+        io = self.by_id.get(leg)
+        if io is not None:
+            self._over(io, on.LegRedirected(leg, target))
+
     def _gone(self, io: LegIo, cause: on.Cause, detail: str) -> None:
-        """The far end is gone (or never came): close its media, tell its call unless we left."""
+        """The far end is gone (or never came)."""
+        self._over(io, on.LegGone(io.id, cause, detail))
+
+    def _over(self, io: LegIo, how: on.LegGone | on.LegRedirected) -> None:
+        """Close the leg's media, tell its call unless we left."""
         self._close_media(io)
         self.by_id.pop(io.id, None)
         if not io.leaving:
-            self._turns.feed(io.call, on.LegGone(io.id, cause, detail))
+            self._turns.feed(io.call, how)
 
     def _drop(self, call: Call, effect: do.Drop) -> None:
         io = self.by_id.get(effect.leg)

@@ -14,6 +14,7 @@ from router.sip.effects import Flow
 from router.sip.target import Credentials, Target
 
 ANY = ("0.0.0.0", "::", "")
+EXTENSION = "extension:"  # a dial target: a phone of this extension, whoever is rung
 
 
 @lru_cache(maxsize=4096)
@@ -21,6 +22,15 @@ def _reaches(ours: str, peer: str) -> bool:
     """Whether a peer can use this address of ours: of its family, or one of them is a name."""
     our_version, their_version = ip_version(ours), ip_version(peer)
     return our_version == their_version or not (our_version and their_version)
+
+
+def user_of(uri: str) -> str:
+    """The user part of a contact's URI, its digits where it is a tel: URI; "" for none."""
+    scheme, _, rest = uri.partition(":")
+    if scheme.lower() == "tel":
+        return rest.partition(";")[0]
+    user, at, _ = rest.partition("@")
+    return user.partition(";")[0] if at else ""
 
 
 class Addresses:
@@ -95,6 +105,7 @@ class Directions:
         self._queues = {queue.name for queue in settings.queues}
         self._by_extension = {agent.extension: agent.id for agent in settings.agents}
         self._extension = {agent.id: agent.extension for agent in settings.agents}
+        self._redirects = {agent.id: agent.redirects for agent in settings.agents}
         self._out = next((trunk for trunk in settings.trunks if trunk.outbound), None)
         self._numbers = {number.number: number for number in settings.numbers}
         self._codes = settings.codes
@@ -131,10 +142,34 @@ class Directions:
             return Destination("agent", agent), self.phones_of(agent)
         if self._own_number(text) is not None:
             return self.of_number(text), ()
-        digits = text.removeprefix("+")
-        if self._out is not None and digits.isascii() and digits.isdigit():
-            return Destination("external", text), (f"trunk:{self._out.name}:{text}",)
+        outside = self.outside(text)
+        if outside:
+            return Destination("external", text), outside
         return Destination("nowhere"), ()
+
+    def outside(self, number: str, trunk: str = "") -> tuple[str, ...]:
+        """Dial targets of a number outside, by this trunk where it leads out; () for none."""
+        found = self._trunks.get(trunk)
+        way = found if found is not None and found.outbound else self._out
+        digits = number.removeprefix("+")
+        if way is None or not (digits.isascii() and digits.isdigit()):
+            return ()
+        return (f"trunk:{way.name}:{number}",)
+
+    def follow(self, agent: str, contacts: tuple[str, ...]) -> str:
+        """Where an agent's phone may send an offer on (RFC 3261 21.3): the dial target of the
+        first of its contacts that the agent's policy allows, "" for none."""
+        policy = self._redirects.get(agent, "never")
+        for uri in contacts if policy != "never" else ():
+            user = user_of(uri)
+            phones = self._phone.contacts(user) if user in self._by_extension else []
+            if phones:
+                return f"{EXTENSION}{user}:{phones[0].uri}"
+            if policy == "anywhere" and user not in self._by_extension:
+                targets = self.outside(user)
+                if targets:
+                    return targets[0]
+        return ""
 
     # --- Places, for the legs --------------------------------------------------------------------
 
@@ -163,6 +198,8 @@ class Directions:
                 credentials = Credentials(trunk.username, self.trunk_passwords.get(name, ""))
             return Target(f"{scheme}:{number}@{host}", base.flow, base.route), credentials, ""
         extension = self._extension.get(leg_agent, "")
+        if text.startswith(EXTENSION):
+            extension, _, text = text.removeprefix(EXTENSION).partition(":")
         for contact in self._phone.contacts(extension):
             if contact.uri == text:
                 return contact.target, None, ""

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 from config.errors import PeerError
+from config.settings import Settings
+from engine.sounds import sounds_of
 from ivr.loader import FlowSet
 from ivr.prompts import PromptStore
 from ivr.tts import find_tts
@@ -19,7 +21,7 @@ def check(config: Path | None) -> int:
     try:
         settings, flows = load(config)
         with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(_prepare(Path(folder), flows, settings.language))
+            asyncio.run(_prepare(Path(folder), settings, flows))
     except PeerError as error:
         print(error, file=sys.stderr)
         return 2
@@ -38,5 +40,7 @@ def check(config: Path | None) -> int:
     return 0
 
 
-async def _prepare(folder: Path, flows: FlowSet, language: str) -> None:
-    await PromptStore(folder, await find_tts()).prepare(flows, (language,))
+async def _prepare(folder: Path, settings: Settings, flows: FlowSet) -> None:
+    prompts = PromptStore(folder, await find_tts())
+    await prompts.prepare(flows, (settings.language,))
+    await sounds_of(settings, prompts)

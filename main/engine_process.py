@@ -18,17 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import create_app
 from config.credentials import FILE, load_secrets
 from config.errors import PeerError
-from config.settings import Settings
 from config.store import SchemaTooNewError, migrate, open_database
 from engine.clock import Clock
 from engine.engine import Engine, Parts
 from engine.handover import EXIT_CONFIG, Handover
 from engine.journal import Journal
 from engine.registry import product_registry
+from engine.sounds import sounds_of
 from engine.state import open_state
 from engine.tasks import Tasks
 from engine.timers import Timers
-from ivr.actions import Audio
 from ivr.prompts import PromptStore
 from ivr.tts import find_tts
 from main.cli import version
@@ -82,7 +81,7 @@ async def run(config: Path | None, handover: Handover) -> None:
             listeners=[socket.socket(fileno=item.fd) for item in handover.sip],
             workers={worker.name: Path(worker.socket) for worker in handover.workers},
             version=version(),
-            musics=await musics_of(settings, prompts),
+            sounds=await sounds_of(settings, prompts),
             state=open_state(settings.store.state, settings.sip.domain, secrets.state),
         ),
         timers,
@@ -102,15 +101,6 @@ async def run(config: Path | None, handover: Handover) -> None:
     await engine.stop()
 
 
-async def musics_of(settings: Settings, prompts: PromptStore) -> dict[str, str]:
-    """The queues' own music as files that a worker can play."""
-    return {
-        queue.name: str(await prompts.resolve(Audio(queue.music)))
-        for queue in settings.queues
-        if queue.music
-    }
-
-
 async def _migrate(database: AsyncEngine) -> None:
     """A store that is away holds up nothing: the reader migrates when it is back."""
     try:
@@ -127,11 +117,11 @@ async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> N
         settings, flows = load(config)
         secrets = load_secrets(settings)
         await prompts.prepare(flows, (settings.language,))
-        musics = await musics_of(settings, prompts)
+        sounds = await sounds_of(settings, prompts)
     except PeerError as error:
         log.error("not reloaded: %s", error)
         return
-    engine.reload(settings, secrets, flows, musics)
+    engine.reload(settings, secrets, flows, sounds)
     log.info("configuration reloaded")
 
 

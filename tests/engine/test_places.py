@@ -164,3 +164,31 @@ def test_a_peer_of_ipv6_is_shown_addresses_of_ipv6() -> None:
 
 def test_without_a_listener_of_the_family_the_flows_own_is_shown() -> None:
     assert addresses().sip_contact(Flow("udp", "::1", 9)) == ("127.0.0.1", 5060)
+
+
+@pytest.mark.parametrize(
+    ("policy", "contacts", "target"),
+    [
+        ("never", ("sip:102@192.0.2.9",), ""),
+        ("extensions", ("sip:102@offhook.local",), "extension:102:sip:102@192.0.2.50:5060"),
+        ("extensions", ("sip:+37255500@offhook.local",), ""),
+        ("extensions", ("sip:199@elsewhere",), ""),
+        ("anywhere", ("sip:+37255500@offhook.local;user=phone",), "trunk:out:+37255500"),
+        ("anywhere", ("tel:+37255500;ext=1",), "trunk:out:+37255500"),
+        ("anywhere", ("mailto:x@y", "sip:102@a"), "extension:102:sip:102@192.0.2.50:5060"),
+        ("anywhere", ("sip:elsewhere", "<>", "", "sip:@"), ""),
+        ("anywhere", ("sip:101@offhook.local",), ""),  # an extension without a phone
+    ],
+)
+def test_where_a_phone_may_send_an_offer_on(
+    desk: Desk, policy: str, contacts: tuple[str, ...], target: str
+) -> None:
+    agents = tuple(
+        agent.model_copy(update={"redirects": policy}) if agent.id == "anna" else agent
+        for agent in SETTINGS.agents
+    )
+    desk.directions.reload(SETTINGS.model_copy(update={"agents": agents}))
+    desk.phone.register_phone("102")
+    assert desk.directions.follow("anna", contacts) == target
+    if target.startswith("extension"):
+        assert desk.directions.target("anna", target)[0].uri.startswith("sip:102@")
