@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from config.values import value
-from queues.events import Presence
-from queues.rules import AgentRules
+from queues.events import Presence, SortKey
+from queues.rules import PERSONAL, AgentRules
+from queues.wants import Needs, Wants
 
 READY = "ready"
 NO_PHONE = "no phone"
+SKILLS = "skills"
+LEVEL = "level"
+NOT_ASKED = "not this agent"
 
 
 @dataclass(slots=True)
@@ -19,6 +23,12 @@ class Agent:
 
     ``call`` and ``queue`` are those of the offer, the talk or the wrap-up. ``standing`` is
     READY, or why this agent is not offered calls; the floor's indexes count by it.
+
+    What strategies rank by: ``idle_step`` numbers the step of the clock in which the agent got
+    idle; ``handled_s`` in talks and wrap-up and ``taken`` calls count since ``signed_in_at``,
+    and ``occupied`` is the share of it in per cent at the time of getting free; ``offered`` has
+    the fence of each queue's last offer that was not withdrawn; ``lots`` are drawn in
+    weighted-random queues, ``draws`` counts how often.
     """
 
     id: str
@@ -35,6 +45,14 @@ class Agent:
     after: Presence | Literal[""] = ""
     after_reason: str = ""
     standing: str = "signed-out"
+    idle_step: int = 0
+    signed_in_at: float = 0.0
+    handled_s: float = 0.0
+    occupied: int = 0
+    taken: int = 0
+    offered: dict[str, int] = field(default_factory=dict)
+    draws: int = 0
+    lots: dict[str, float] = field(default_factory=dict)
 
     def judge(self) -> str:
         """The standing that presence and phone amount to."""
@@ -42,16 +60,31 @@ class Agent:
             return self.presence
         return READY if self.reachable else NO_PHONE
 
-    def key(self, queue: str, idle_step_s: float) -> AgentKey:
-        """The sort key in a queue that the agent serves."""
-        queues = self.rules.queues
-        idle = int(self.idle_since // idle_step_s)
-        return AgentKey(queues[queue], idle, len(queues) - 1, self.id)
+    def level(self, queue: str) -> int:
+        """The level in a queue that the agent serves; their personal queue is served best."""
+        return self.rules.queues.get(queue, 1)
 
-    def can(self, needs: tuple[tuple[str, int], ...]) -> bool:
+    def others(self, queue: str) -> int:
+        """How many other queues need the agent; personal queues do not count."""
+        return len(self.rules.queues) - (queue in self.rules.queues)
+
+    def serves(self, queue: str) -> bool:
+        """Whether the agent answers calls of the queue; their own personal queue always."""
+        return queue in self.rules.queues or queue == PERSONAL + self.id
+
+    def lacks(self, queue: str, wants: Wants) -> str:
+        """Why an agent of the queue may not take a call that wants this, whatever the presence;
+        "" where the agent may."""
+        if wants.only and wants.only != self.id:
+            return NOT_ASKED
+        if wants.level_max and self.level(queue) > wants.level_max:
+            return LEVEL
+        return "" if self.can(wants.needs) else SKILLS
+
+    def can(self, needs: Needs) -> bool:
         """Whether every required skill is there at the weakest level allowed or better."""
         skills = self.rules.skills
-        return all(skill in skills and skills[skill] <= weakest for skill, weakest in needs)
+        return not needs or all(skills.get(skill, worst + 1) <= worst for skill, worst in needs)
 
     def view(self) -> AgentView:
         """A copy that stays as it is."""
@@ -73,15 +106,19 @@ class Agent:
 class AgentKey(NamedTuple):
     """The order of agents for a call of one queue: the smallest is rung.
 
-    ``level`` is the agent's in the queue; ``idle_step`` numbers the step of the clock in
-    which the agent became idle, so that agents idle for about as long tie; ``needed`` counts
-    the agent's other queues; the id breaks ties.
+    ``level`` is the agent's in the queue; ``figure`` is the strategy's; ``needed`` counts the
+    agent's other queues. Agents still equal go by the longer idle (``idle_step``), then by id.
     """
 
     level: int
-    idle_step: int
+    figure: float
     needed: int
+    idle_step: int
     agent: str
+
+    def sort_key(self) -> SortKey:
+        """The key as facts show it."""
+        return self[0], float(self[1]), self[2]
 
 
 @value(frozen=True, slots=True)

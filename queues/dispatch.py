@@ -13,7 +13,6 @@ from queues.events import (
     OfferEnded,
     OfferMade,
     QueueVisitEnded,
-    SortKey,
     VisitEnd,
 )
 from queues.offers import (
@@ -34,10 +33,6 @@ from queues.waiting import CallKey, WaitingCall
 
 LEASE_MARGIN_S = 5.0
 GONE = QueueRules(wrap_up_s=0.0)
-
-
-def _sort_key(key: AgentKey) -> SortKey:
-    return key.level, float(key.idle_step), key.needed
 
 
 class Dispatch:
@@ -149,9 +144,9 @@ class Dispatch:
             queue=call.queue,
             lease_until=state.now + max(state.rules.lease_s, rules.ring_timeout_s + LEASE_MARGIN_S),
             floor_version=state.version,
-            runners_up=tuple((key.agent, _sort_key(key)) for key in runners_up),
+            runners_up=tuple((key.agent, key.sort_key()) for key in runners_up),
             excluded=state.eligibility.excluded(call),
-            key=_sort_key(best),
+            key=best.sort_key(),
         )
         self.emit(call.call, event)
         self.emit(call.call, AgentPresence(best.agent, "offered", queue=call.queue))

@@ -2,145 +2,310 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import islice
 
-from queues.agents import READY, Agent, AgentKey
+from queues.agents import LEVEL, NOT_ASKED, READY, SKILLS, Agent, AgentKey
+from queues.events import SortKey
 from queues.order import Line
+from queues.rules import PERSONAL, FloorRules
+from queues.strategies import BY_NEEDS, RANKS
 from queues.waiting import CallKey, WaitingCall
+from queues.wants import Wants
 
-Needs = tuple[tuple[str, int], ...]
-
-POOLS_MAX = 4096
+POOLS_MAX = 16_384
+LOOSE_MAX = 4
 RUNNERS_UP_MAX = 5
 
 
 class Pool:
-    """Calls of one queue with equal needs, and the ready agents any of them could get."""
+    """Calls of one queue that want the same, and the ready agents any of them could get."""
 
-    __slots__ = ("calls", "needs", "queue", "ready")
+    __slots__ = ("calls", "head", "ready", "team", "wants")
 
-    def __init__(self, queue: str, needs: Needs) -> None:
-        self.queue = queue
-        self.needs = needs
+    def __init__(self, team: Team, wants: Wants) -> None:
+        self.team = team
+        self.wants = wants
         self.calls: Line[CallKey] = Line()
+        self.head: CallKey | None = None  # the first of the calls
         self.ready: Line[AgentKey] = Line()
 
 
-class Eligibility:
-    """Pools by queue and needs, and the agents of each queue counted by standing.
+class Team:
+    """The agents who serve one queue: counted by standing, those READY also by level."""
 
-    Holds calls that wait and are not being offered, and agents that are READY. A pool with
-    no calls is kept for the next call of its kind; once there are ``POOLS_MAX`` pools, those
-    without calls are forgotten before the number may double.
+    __slots__ = ("agents", "by_needs", "levels", "pools", "queue", "rank", "standings")
+
+    def __init__(self, queue: str, rules: FloorRules) -> None:
+        found = rules.queues.get(queue)
+        strategy = "longest-idle" if found is None else found.strategy
+        self.queue = queue
+        self.rank = RANKS[strategy]
+        self.by_needs = strategy in BY_NEEDS
+        self.agents: dict[str, Agent] = {}
+        self.standings: dict[str, int] = {}
+        self.levels: dict[int, int] = {}
+        self.pools: dict[Wants, Pool] = {}
+
+    def count(self, standing: str, level: int, change: int) -> None:
+        """So many more agents stand like this."""
+        self.standings[standing] = self.standings.get(standing, 0) + change
+        if standing == READY:
+            self.levels[level] = self.levels.get(level, 0) + change
+
+    def key(self, agent: Agent, wants: Wants) -> AgentKey:
+        """The agent's sort key for calls that want this."""
+        return AgentKey(
+            agent.level(self.queue),
+            self.rank(agent, self.queue, wants.needs),
+            agent.others(self.queue),
+            agent.idle_step,
+            agent.id,
+        )
+
+
+class Eligibility:
+    """Pools by queue and wants, and the team of each queue.
+
+    Holds calls that wait and are not being offered, and agents that are READY. An agent who
+    gets ready mostly takes a call at once, so the first ``LOOSE_MAX`` stay *loose*: looked at
+    one by one, in no pool's line yet. Pools without calls are kept for the next call of their
+    kind; beyond ``POOLS_MAX`` pools the one that has been empty the longest is forgotten. An
+    agent's personal queue has a team while it has pools.
     """
 
-    def __init__(self, idle_step_s: float) -> None:
-        self._idle_step_s = idle_step_s
-        self._pools: dict[str, dict[Needs, Pool]] = {}
+    def __init__(self, rules: FloorRules) -> None:
+        self._rules = rules
+        self._agents: dict[str, Agent] = {}
+        self._teams: dict[str, Team] = {}
+        self._teams_of: dict[str, list[tuple[Team, int]]] = {}  # agent -> teams, with the level
+        self._pools_of: dict[str, dict[Pool, None]] = {}  # agent -> pools the agent could serve
         self._pool_count = 0
-        self._pool_count_max = POOLS_MAX
-        self._standings: dict[str, Counter[str]] = {}
-        self._agents_of: dict[str, dict[str, Agent]] = {}
-        self._pools_of: dict[str, list[Pool]] = {}  # agent -> pools the agent could serve
+        self._empty: dict[Pool, None] = {}  # without calls, the longest empty first
+        self._loose: dict[str, Agent] = {}
+        self._lined: dict[str, dict[str, AgentKey]] = {}  # agent in lines -> queue -> key
+
+    # Agents.
 
     def count_in(self, agent: Agent) -> None:
         """A further agent, with the standing it has."""
-        self._pools_of[agent.id] = []
+        self._agents[agent.id] = agent
+        self._teams_of[agent.id] = []
+        self._pools_of[agent.id] = {}
         for queue in agent.rules.queues:
-            self._standings.setdefault(queue, Counter())[agent.standing] += 1
-            self._agents_of.setdefault(queue, {})[agent.id] = agent
-        self._find_pools(agent)
+            team = self._teams.get(queue)
+            if team is None:
+                team = self._teams[queue] = Team(queue, self._rules)
+            self._join(team, agent)
         if agent.standing == READY:
-            self._agent_in(agent)
+            self._let_loose(agent)
+
+    def _join(self, team: Team, agent: Agent) -> None:
+        level = agent.level(team.queue)
+        team.agents[agent.id] = agent
+        team.count(agent.standing, level, 1)
+        self._teams_of[agent.id].append((team, level))
+        if agent.id in self._lined:
+            self._lined[agent.id][team.queue] = team.key(agent, Wants())
+        for pool in team.pools.values():
+            if not agent.lacks(team.queue, pool.wants):
+                self._pools_of[agent.id][pool] = None
 
     def restand(self, agent: Agent, standing: str) -> None:
         """The agent's standing changes from ``agent.standing`` to ``standing``."""
-        if agent.standing == READY:
-            self._agent_out(agent)
-        for queue in agent.rules.queues:
-            counts = self._standings[queue]
-            counts[agent.standing] -= 1
-            counts[standing] += 1
-        agent.standing = standing
-        if standing == READY:
-            self._agent_in(agent)
+        former, agent.standing = agent.standing, standing
+        for team, level in self._teams_of[agent.id]:
+            team.count(former, level, -1)
+            team.count(standing, level, 1)
+        if former == READY:
+            self._take_out(agent)
+        elif standing == READY:
+            self._let_loose(agent)
 
-    def _find_pools(self, agent: Agent) -> None:
-        self._pools_of[agent.id] = [
-            pool
-            for queue in agent.rules.queues
-            for pool in self._pools.get(queue, {}).values()
-            if agent.can(pool.needs)
-        ]
+    def rekey(self, agent: Agent) -> None:
+        """The figures of a ready agent changed."""
+        if agent.id in self._lined:
+            self._take_out(agent)
+            self._let_loose(agent)
 
-    def _agent_in(self, agent: Agent) -> None:
-        keys = {queue: agent.key(queue, self._idle_step_s) for queue in agent.rules.queues}
-        for pool in self._pools_of[agent.id]:
-            pool.ready.add(keys[pool.queue])
+    def _let_loose(self, agent: Agent) -> None:
+        self._loose[agent.id] = agent
+        if len(self._loose) > LOOSE_MAX:
+            self._line_up()
 
-    def _agent_out(self, agent: Agent) -> None:
-        keys = {queue: agent.key(queue, self._idle_step_s) for queue in agent.rules.queues}
-        for pool in self._pools_of[agent.id]:
-            pool.ready.remove(keys[pool.queue])
+    def _line_up(self) -> None:
+        """Those who stay ready take their places in the lines."""
+        for agent in self._loose.values():
+            keys = {team.queue: team.key(agent, Wants()) for team, _ in self._teams_of[agent.id]}
+            self._lined[agent.id] = keys
+            for pool in self._pools_of[agent.id]:
+                pool.ready.add(self._key(agent, pool))
+        self._loose.clear()
+
+    def _take_out(self, agent: Agent) -> None:
+        if self._loose.pop(agent.id, None) is None:
+            for pool in self._pools_of[agent.id]:
+                pool.ready.remove(self._key(agent, pool))
+            del self._lined[agent.id]
+
+    def _key(self, agent: Agent, pool: Pool) -> AgentKey:
+        """The key of an agent as it stands in the lines."""
+        if pool.team.by_needs:
+            return pool.team.key(agent, pool.wants)
+        return self._lined[agent.id][pool.team.queue]
+
+    # Calls.
 
     def call_in(self, call: WaitingCall, key: CallKey) -> None:
         """The call may be offered."""
-        self.pool(call).calls.add(key)
+        pool = self._pool(call)
+        if pool.head is None:
+            del self._empty[pool]
+        pool.calls.add(key)
+        if pool.head is None or key < pool.head:
+            pool.head = key
 
     def call_out(self, call: WaitingCall, key: CallKey) -> None:
         """The call may not be offered any more, or not under this key."""
-        self.pool(call).calls.remove(key)
+        pool = self._pool(call)
+        pool.calls.remove(key)
+        if pool.head == key:
+            pool.head = pool.calls.first()
+            if pool.head is None:
+                self._empty[pool] = None
 
-    def pool(self, call: WaitingCall) -> Pool:
+    def _pool(self, call: WaitingCall) -> Pool:
         """The call's pool, made where there is none yet."""
-        pools = self._pools.setdefault(call.queue, {})
-        pool = pools.get(call.needs)
+        team = self._teams.get(call.queue)
+        if team is None:
+            team = self._made(call.queue)
+        pool = team.pools.get(call.wants)
         if pool is None:
-            if self._pool_count >= self._pool_count_max:
-                self._sweep()
-            pool = pools[call.needs] = Pool(call.queue, call.needs)
+            if self._pool_count >= POOLS_MAX and self._empty:
+                self._forget(next(iter(self._empty)))
+            pool = team.pools[call.wants] = Pool(team, call.wants)
             self._pool_count += 1
-            for agent in self._agents_of.get(call.queue, {}).values():
-                if agent.can(call.needs):
-                    self._pools_of[agent.id].append(pool)
-                    if agent.standing == READY:
-                        pool.ready.add(agent.key(call.queue, self._idle_step_s))
+            self._empty[pool] = None
+            self._fill(pool)
         return pool
 
-    def _sweep(self) -> None:
-        """Forget pools without calls. What is left is bounded by the calls that wait."""
-        for pools in self._pools.values():
-            for needs in [needs for needs, pool in pools.items() if not pool.calls]:
-                del pools[needs]
-        self._pool_count = sum(len(pools) for pools in self._pools.values())
-        self._pool_count_max = max(POOLS_MAX, 2 * self._pool_count)
-        for agents in self._agents_of.values():
-            for agent in agents.values():
-                self._find_pools(agent)
+    def _made(self, queue: str) -> Team:
+        """The team of a queue that had none: nobody serves it, or it is a personal one."""
+        team = self._teams[queue] = Team(queue, self._rules)
+        agent = self._agents.get(queue.removeprefix(PERSONAL))
+        if agent is not None and agent.serves(queue):
+            self._join(team, agent)
+        return team
+
+    def _fill(self, pool: Pool) -> None:
+        """Find the agents of a new pool; most of all the one agent who is asked for."""
+        team, only = pool.team, pool.wants.only
+        members = [only] if only else team.agents
+        for agent in (team.agents[ident] for ident in members if ident in team.agents):
+            if not agent.lacks(team.queue, pool.wants):
+                self._pools_of[agent.id][pool] = None
+                if agent.id in self._lined:
+                    pool.ready.add(self._key(agent, pool))
+
+    def _forget(self, pool: Pool) -> None:
+        """Drop a pool without calls, and a personal team with its last pool."""
+        team = pool.team
+        for ident in team.agents:
+            self._pools_of[ident].pop(pool, None)
+        del self._empty[pool]
+        del team.pools[pool.wants]
+        self._pool_count -= 1
+        if not team.pools and (not team.agents or team.queue.startswith(PERSONAL)):
+            for ident in team.agents:
+                self._teams_of[ident].remove((team, 1))
+                self._lined.get(ident, {}).pop(team.queue, None)
+            del self._teams[team.queue]
+
+    # Decisions.
 
     def best_call(self, agent: Agent) -> CallKey | None:
         """The first call in the order that this ready agent may take."""
         best: CallKey | None = None
         for pool in self._pools_of[agent.id]:
-            head = pool.calls.first()
+            head = pool.head
             if head is not None and (best is None or head < best):
                 best = head
         return best
 
     def best_agent(self, call: WaitingCall) -> AgentKey | None:
         """The first ready agent in the order of the call's queue that may take it."""
-        return self.pool(call).ready.first()
+        pool = self._pool(call)
+        best = pool.ready.first()
+        for agent in self._loose.values():
+            if pool in self._pools_of[agent.id]:
+                key = pool.team.key(agent, pool.wants)
+                if best is None or key < best:
+                    best = key
+        return best
+
+    def ready_for(self, call: WaitingCall, count: int) -> list[AgentKey]:
+        """The first ``count`` ready agents in the order that may take the call."""
+        pool = self._pool(call)
+        found = list(islice(pool.ready, count))
+        loose = self._loose_for(pool)
+        return sorted(found + loose)[:count] if loose else found
 
     def runners_up(self, call: WaitingCall) -> list[AgentKey]:
         """The next best after the first, at most ``RUNNERS_UP_MAX``."""
-        return list(islice(self.pool(call).ready, 1, 1 + RUNNERS_UP_MAX))
+        return self.ready_for(call, 1 + RUNNERS_UP_MAX)[1:]
 
     def excluded(self, call: WaitingCall) -> dict[str, int]:
-        """The queue's agents who may not take the call, counted by reason, reasons in order."""
-        counts = self._standings.get(call.queue, Counter())
-        found = {reason: n for reason, n in counts.items() if n and reason != READY}
-        unskilled = counts[READY] - len(self.pool(call).ready)
-        if unskilled:
-            found["skills"] = unskilled
+        """The queue's agents who may not take the call, counted by reason, reasons in order.
+
+        A standing that is not READY comes before what the agent cannot do."""
+        pool = self._pool(call)
+        team, wants = pool.team, pool.wants
+        found = {reason: n for reason, n in team.standings.items() if n and reason != READY}
+        unfit = team.standings.get(READY, 0) - len(pool.ready) - len(self._loose_for(pool))
+        if unfit and wants.only:
+            asked = team.agents.get(wants.only)
+            others = team.standings[READY] - (asked is not None and asked.standing == READY)
+            found |= {NOT_ASKED: others} if others else {}
+            unfit -= others
+            if unfit and asked is not None:
+                found[asked.lacks(call.queue, wants)] = unfit
+        elif unfit:
+            weaker = sum(n for level, n in team.levels.items() if 0 < wants.level_max < level)
+            found |= {LEVEL: weaker} if weaker else {}
+            found |= {SKILLS: unfit - weaker} if unfit > weaker else {}
         return dict(sorted(found.items()))
+
+    def everyone(self, call: WaitingCall) -> list[tuple[str, str, SortKey]]:
+        """All agents of the queue as (agent, why not or "", sort key): those who may take the
+        call in their order, then the others by id. For explanations: it looks at everybody."""
+        team, wants = self._pool(call).team, call.wants
+        listed = []
+        for agent in team.agents.values():
+            reason = agent.lacks(call.queue, wants) if agent.standing == READY else agent.standing
+            key = team.key(agent, wants)
+            listed.append((bool(reason), None if reason else key, agent.id, reason, key))
+        may = sorted(entry for entry in listed if not entry[0])
+        may_not = sorted((entry for entry in listed if entry[0]), key=lambda entry: entry[2])
+        return [(ident, reason, key.sort_key()) for _, _, ident, reason, key in may + may_not]
+
+    def signed_in(self, queue: str) -> int:
+        """How many agents serve the queue and are signed in."""
+        standings = self._standings(queue)
+        return sum(standings.values()) - standings.get("signed-out", 0)
+
+    def working(self, queue: str) -> int:
+        """How many agents serve the queue, are signed in and not on a break."""
+        return self.signed_in(queue) - self._standings(queue).get("on-break", 0)
+
+    def _standings(self, queue: str) -> dict[str, int]:
+        team = self._teams.get(queue)
+        if team is not None:
+            return team.standings
+        agent = self._agents.get(queue.removeprefix(PERSONAL))
+        return {agent.standing: 1} if agent is not None and agent.serves(queue) else {}
+
+    def _loose_for(self, pool: Pool) -> list[AgentKey]:
+        return [
+            pool.team.key(agent, pool.wants)
+            for agent in self._loose.values()
+            if pool in self._pools_of[agent.id]
+        ]

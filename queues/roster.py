@@ -12,7 +12,8 @@ from queues.events import (
     OfferMade,
     Presence,
 )
-from queues.rules import AgentRules, FloorRules
+from queues.lottery import Lottery
+from queues.rules import PERSONAL, AgentRules, FloorRules
 from queues.timers import Kind, Timers
 
 BREAK_REASONS: dict[OfferEnd, str] = {
@@ -20,6 +21,9 @@ BREAK_REASONS: dict[OfferEnd, str] = {
     "rung-out": "did not answer",
     "unreachable": "phone unreachable",
 }
+
+OFFERED: tuple[Presence, ...] = ("offered", "reserved")
+HANDLING: tuple[Presence, ...] = ("talking", "wrap-up")
 
 
 class Roster:
@@ -44,6 +48,7 @@ class Roster:
         self._rules = rules
         self._eligibility = eligibility
         self._timers = timers
+        self.lottery = Lottery(rules)
         self.fresh.clear()
         for ident in sorted(rules.agents.keys() - self.agents.keys()):
             self.agents[ident] = Agent(ident, rules.agents[ident])
@@ -52,15 +57,23 @@ class Roster:
             if agent.presence == "signed-out" and agent.id not in rules.agents:
                 del self.agents[agent.id]
                 continue
-            eligibility.count_in(agent)
+            agent.idle_step = int(agent.idle_since // rules.idle_step_s)
+            agent.offered = {q: n for q, n in agent.offered.items() if q in rules.queues}
+            agent.lots = {}
             if agent.standing == READY:
                 self.fresh.add(agent.id)
+                self._draw(agent)
+            eligibility.count_in(agent)
             self._time(agent)
         self.retired.clear()
         self.retired.update(self.agents.keys() - rules.agents.keys())
 
     def hold(self, agent: Agent, call: str, event: OfferMade, now: float) -> None:
         """The agent's part of ``OfferMade``."""
+        if self.lottery and agent.standing == READY:
+            for ident in self.lottery.passed_over(agent, event.queue):
+                self.lottery.redraw(self.agents[ident], event.queue)
+                self._eligibility.rekey(self.agents[ident])
         agent.fence = event.fence
         agent.until = event.lease_until
         agent.call, agent.queue = call, event.queue
@@ -70,13 +83,17 @@ class Roster:
         """The agent's part of ``OfferEnded``, for the agent's pending offer."""
         agent.fence = 0
         agent.until = 0.0
+        if event.end != "withdrawn" and not event.queue.startswith(PERSONAL):
+            agent.offered[event.queue] = event.fence
         if event.end == "accepted":
+            agent.taken += 1
             self.talks[call] = agent.id
             self.set_presence(agent, "talking", now)
             return
-        agent.call = agent.queue = ""
+        agent.call = ""
         agent.reason = BREAK_REASONS.get(event.end, "")
         self.set_presence(agent, "on-break" if agent.reason else "available", now)
+        agent.queue = ""
 
     def presence(self, call: str, event: AgentPresence, now: float) -> None:
         """``AgentPresence``; of an unknown agent it changes nothing."""
@@ -97,18 +114,35 @@ class Roster:
         self.set_presence(agent, event.presence, now)
 
     def set_presence(self, agent: Agent, presence: Presence, now: float) -> None:
-        """The presence alone, with what hangs on it: idle time, standing, timers."""
+        """The presence alone, with what hangs on it: figures, standing, timers.
+
+        A withdrawn offer costs nobody the turn: idle time and the queue's lot stay.
+        """
+        keep = ""
         if presence != agent.presence:
-            # A withdrawn offer costs nobody the turn: idle time runs on.
-            if presence == "available" and agent.presence not in ("offered", "reserved"):
-                agent.idle_since = now
+            if agent.presence == "signed-out":
+                agent.signed_in_at, agent.handled_s, agent.taken = now, 0.0, 0
+            elif agent.presence in HANDLING:
+                agent.handled_s += now - agent.since
+            if presence == "available":
+                if agent.presence in OFFERED:
+                    keep = agent.queue
+                else:
+                    self._get_free(agent, now)
             agent.presence = presence
             agent.since = now
-        self._restand(agent)
+        self._restand(agent, keep)
         self._time(agent)
         if presence == "signed-out" and agent.id not in self._rules.agents:
             del self.agents[agent.id]
             self.retired.discard(agent.id)
+
+    def _get_free(self, agent: Agent, now: float) -> None:
+        """The figures that stand still from here on, as long as the agent is idle."""
+        agent.idle_since = now
+        agent.idle_step = int(now // self._rules.idle_step_s)
+        signed_in_s = now - agent.signed_in_at
+        agent.occupied = int(100 * agent.handled_s / signed_in_s) if signed_in_s else 0
 
     def reachable(self, call: str, event: AgentReachable, now: float) -> None:
         """``AgentReachable``; of an unknown agent it changes nothing."""
@@ -117,15 +151,22 @@ class Roster:
             agent.reachable = event.reachable
             self._restand(agent)
 
-    def _restand(self, agent: Agent) -> None:
+    def _restand(self, agent: Agent, keep: str = "") -> None:
         standing = agent.judge()
         if standing == agent.standing:
             return
-        self._eligibility.restand(agent, standing)
         if standing == READY:
+            self._draw(agent, keep)
             self.fresh.add(agent.id)
         else:
+            if self.lottery and agent.standing == READY:
+                self.lottery.leave(agent)
             self.fresh.discard(agent.id)
+        self._eligibility.restand(agent, standing)
+
+    def _draw(self, agent: Agent, keep: str = "") -> None:
+        if self.lottery:
+            self.lottery.enter(agent, keep)
 
     def _time(self, agent: Agent) -> None:
         if agent.presence == "wrap-up":

@@ -64,7 +64,7 @@ class FloorState:
         self.timers = Timers()
         self.lines: dict[str, Line[CallKey]] = {}
         self.fresh_calls: set[str] = set()
-        self.eligibility = Eligibility(rules.idle_step_s)
+        self.eligibility = Eligibility(rules)
         self.roster.adopt(rules, self.eligibility, self.timers)
         for call in self.calls.values():
             self._index(call)
