@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.journal import Entry, Journal
-from queues.events import AgentPresence
+from queues.events import AgentPresence, CallbackEnded, CallbackPlaced
 from router.events import (
     CallArrived,
     CallEnded,
@@ -22,6 +22,8 @@ _NOTED: frozenset[type] = frozenset(
         AgentPresence,
         CallArrived,
         CallEnded,
+        CallbackEnded,
+        CallbackPlaced,
         PhoneGone,
         PhoneRegistered,
         RecordingClosed,
@@ -31,14 +33,15 @@ _NOTED: frozenset[type] = frozenset(
 
 
 class Holds:
-    """Follows live calls' first facts, agents' last presence, phones' last registration, open
-    recordings; moves the hold."""
+    """Follows live calls' first facts, the places that callbacks keep, agents' last presence,
+    phones' last registration, open recordings; moves the hold."""
 
     NAME = "engine"
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._calls: dict[str, int] = {}
+        self._callbacks: dict[str, int] = {}
         self._agents: dict[str, int] = {}
         self._phones: dict[tuple[str, str], int] = {}
         self._files: dict[str, int] = {}
@@ -58,6 +61,10 @@ class Holds:
             self._calls[entry.call] = entry.seq
         elif isinstance(event, CallEnded):
             self._calls.pop(entry.call, None)
+        elif isinstance(event, CallbackPlaced):
+            self._callbacks[entry.call] = entry.seq
+        elif isinstance(event, CallbackEnded):
+            self._callbacks.pop(entry.call, None)
         elif isinstance(event, RecordingStarted):
             self._files[event.path] = entry.seq
         elif isinstance(event, RecordingClosed):
@@ -75,7 +82,7 @@ class Holds:
     def move(self, seq: int) -> None:
         """Everything before the oldest fact that matters may leave."""
         self._held = seq
-        held = (self._calls, self._agents, self._phones, self._files)
+        held = (self._calls, self._callbacks, self._agents, self._phones, self._files)
         oldest = min((least for of in held for least in of.values()), default=seq + 1)
         self._journal.hold(self.NAME, min(oldest - 1, seq))
         for agent in [agent for agent, at in self._agents.items() if seq - at > RENEW]:

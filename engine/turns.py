@@ -36,6 +36,9 @@ BINDING: frozenset[type] = frozenset(
         floor_facts.OfferMade,
         floor_facts.OfferEnded,
         floor_facts.QueueVisitEnded,
+        floor_facts.CallbackPlaced,
+        floor_facts.CallbackReached,
+        floor_facts.CallbackEnded,
     }
 )
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.holds import STEP, Holds
 from engine.journal import Entry
-from queues.events import AgentPresence
+from queues.events import AgentPresence, CallbackEnded, CallbackPlaced
 from router.events import (
     CallArrived,
     CallEnded,
@@ -92,3 +92,15 @@ def test_the_hold_moves_by_steps(log: Log) -> None:
     assert log.held == first
     log.pass_by(1)
     assert log.held == first + STEP
+
+
+def test_a_callback_holds_its_place_until_it_is_over(log: Log) -> None:
+    log.pass_by()
+    placed = CallbackPlaced("support", "+371", 0, 5, 20.0, 1, 0.0, 9e9)
+    at = log.fact(placed, "c1")
+    log.pass_by()
+    log.holds.move(log.seq)
+    assert log.held == at - 1
+    log.fact(CallbackEnded("support", "connected", 1, "anna"), "c1")
+    log.holds.move(log.seq)
+    assert log.held == log.seq
