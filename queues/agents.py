@@ -28,7 +28,8 @@ class Agent:
     idle; ``handled_s`` in talks and wrap-up and ``taken`` calls count since ``signed_in_at``,
     and ``occupied`` is the share of it in per cent at the time of getting free; ``offered`` has
     the fence of each queue's last offer that was not withdrawn; ``lots`` are drawn in
-    weighted-random queues, ``draws`` counts how often.
+    weighted-random queues, ``draws`` counts how often, ``won`` has those by which the agent was
+    taken last. The mappings are replaced, never changed, so that copies of an agent stay.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Agent:
     offered: dict[str, int] = field(default_factory=dict)
     draws: int = 0
     lots: dict[str, float] = field(default_factory=dict)
+    won: dict[str, float] = field(default_factory=dict)
 
     def judge(self) -> str:
         """The standing that presence and phone amount to."""

@@ -48,22 +48,23 @@ class Roster:
         self._rules = rules
         self._eligibility = eligibility
         self._timers = timers
-        self.lottery = Lottery(rules)
         self.fresh.clear()
         for ident in sorted(rules.agents.keys() - self.agents.keys()):
             self.agents[ident] = Agent(ident, rules.agents[ident])
+        former: dict[str, AgentRules] = {}
         for agent in list(self.agents.values()):
+            former[agent.id] = agent.rules
             agent.rules = rules.agents.get(agent.id, AgentRules())
             if agent.presence == "signed-out" and agent.id not in rules.agents:
                 del self.agents[agent.id]
-                continue
+        self.lottery = Lottery(rules, self.agents.values())
+        for agent in self.agents.values():
             agent.idle_step = int(agent.idle_since // rules.idle_step_s)
             agent.offered = {q: n for q, n in agent.offered.items() if q in rules.queues}
-            agent.lots = {}
+            self.lottery.count_in(agent, former[agent.id])
+            eligibility.count_in(agent)
             if agent.standing == READY:
                 self.fresh.add(agent.id)
-                self._draw(agent)
-            eligibility.count_in(agent)
             self._time(agent)
         self.retired.clear()
         self.retired.update(self.agents.keys() - rules.agents.keys())
@@ -71,7 +72,7 @@ class Roster:
     def hold(self, agent: Agent, call: str, event: OfferMade, now: float) -> None:
         """The agent's part of ``OfferMade``."""
         if self.lottery and agent.standing == READY:
-            for ident in self.lottery.passed_over(agent, event.queue):
+            for ident in self.lottery.take(agent, event.queue):
                 self.lottery.redraw(self.agents[ident], event.queue)
                 self._eligibility.rekey(self.agents[ident])
         agent.fence = event.fence
@@ -84,7 +85,7 @@ class Roster:
         agent.fence = 0
         agent.until = 0.0
         if event.end != "withdrawn" and not event.queue.startswith(PERSONAL):
-            agent.offered[event.queue] = event.fence
+            agent.offered = agent.offered | {event.queue: event.fence}
         if event.end == "accepted":
             agent.taken += 1
             self.talks[call] = agent.id
@@ -156,17 +157,14 @@ class Roster:
         if standing == agent.standing:
             return
         if standing == READY:
-            self._draw(agent, keep)
+            if self.lottery:
+                self.lottery.enter(agent, keep)
             self.fresh.add(agent.id)
         else:
             if self.lottery and agent.standing == READY:
                 self.lottery.leave(agent)
             self.fresh.discard(agent.id)
         self._eligibility.restand(agent, standing)
-
-    def _draw(self, agent: Agent, keep: str = "") -> None:
-        if self.lottery:
-            self.lottery.enter(agent, keep)
 
     def _time(self, agent: Agent) -> None:
         if agent.presence == "wrap-up":
