@@ -9,22 +9,35 @@ talked, in the interval where the talk began.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from queues.events import AgentPresence, CallQueued, OfferEnded, QueueVisitEnded
-from queues.tallies import WAIT_BUCKETS_S, Figures, Tally, WorkTally
-from queues.worktime import Handling, WorkTime, interval_of
+from queues.events import (
+    AgentPresence,
+    BreakOverrun,
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    CallQueued,
+    OfferEnded,
+    QueueVisitEnded,
+    WaitRaised,
+)
+from queues.ledger import interval_of
+from queues.rules import PERSONAL
+from queues.tallies import Figures, Tally, WorkTally
+from queues.visits import Visits
+from queues.worktime import Handling, WorkTime
 from router.events import CallConnected, CallEnded, CallHeld, CallResumed, CallTransferred
 
 Step = Literal["15min", "hour", "day"]
 
 KEPT_S = 2 * 86_400.0
 UTC = timezone(timedelta(0))
+PERSONAL_QUEUES = "(personal)"  # all agents' own queues under one name, which no queue can have
 
 
 class Entry(Protocol):
@@ -40,158 +53,161 @@ class Entry(Protocol):
     def event(self) -> object: ...
 
 
-@dataclass(slots=True)
-class Visit:
-    """A queue visit under way; ``returned`` ones were counted before."""
-
-    queue: str
-    enqueued: float
-    target_s: float
-    returned: bool
-
-
 @dataclass(frozen=True, slots=True)
 class LiveQueue:
-    """A queue at this moment. ``waiting`` includes those being offered and those who are back."""
+    """A queue at this moment. ``waiting`` includes those being offered and those who are back;
+    ``callbacks`` are the places kept for callers who shall be called."""
 
     waiting: int
     longest_wait_s: float
+    callbacks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The floor at this moment; ``agents`` counts by presence."""
+    """The floor at this moment; ``agents`` counts by presence, ``over_limit`` the agents whose
+    break is longer than it may be."""
 
     queues: dict[str, LiveQueue]
     agents: dict[str, int]
+    over_limit: int = 0
 
 
-_OF_INTEREST: frozenset[type] = frozenset(
-    {
-        CallQueued,
-        QueueVisitEnded,
-        OfferEnded,
-        AgentPresence,
-        CallConnected,
-        CallTransferred,
-        CallHeld,
-        CallResumed,
-        CallEnded,
-    }
-)
-
-
-@dataclass(slots=True)
 class Statistics:
-    """All figures. ``totals`` and ``outcomes`` count from the first entry folded and only grow;
-    intervals are kept for ``kept_s`` seconds, older ones are forgotten."""
+    """All figures. ``outcomes``, ``raised`` (how often a wait that was told grew, by queue and
+    reason) and ``totals`` count from the first entry folded and only grow; intervals are kept
+    for ``kept_s`` seconds, older ones are forgotten.
 
-    kept_s: float = KEPT_S
-    seq: int = 0
-    totals: dict[str, Tally] = field(default_factory=dict)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    _visits: dict[str, Visit] = field(default_factory=dict)
-    _connected: dict[str, Visit] = field(default_factory=dict)
-    _tallies: dict[str, dict[float, Tally]] = field(default_factory=dict)
-    _work: WorkTime = field(default_factory=WorkTime)
-    _newest: float = 0.0
+    ``takes_changes``: what changed is noted for ``take_changes``, and kept until taken.
+    ``whole_from``: intervals before were not folded from their beginning (0: all were).
+    """
+
+    def __init__(self, kept_s: float = KEPT_S, *, takes_changes: bool = False) -> None:
+        self.kept_s = kept_s
+        self.seq = 0
+        self.newest = 0.0
+        self.whole_from = 0.0
+        self.outcomes: Counter[str] = Counter()
+        self.raised: Counter[tuple[str, str]] = Counter()
+        self.visits = Visits()
+        self.worktime = WorkTime()
+        if takes_changes:
+            self.visits.ledger.changed = set()
+            self.worktime.ledger.changed = set()
+        self._folds: dict[type, Callable[[str, Any, float], None]] = {
+            CallQueued: self.visits.queued,
+            QueueVisitEnded: self.visits.ended,
+            OfferEnded: self._offer_ended,
+            AgentPresence: self._presence,
+            BreakOverrun: self._overrun,
+            CallbackPlaced: self.visits.placed,
+            CallbackMissed: self._callback_missed,
+            CallbackEnded: self._callback_ended,
+            WaitRaised: self._raised,
+            CallConnected: self._connected,
+            CallTransferred: self._transferred,
+            CallHeld: self._held,
+            CallResumed: self._resumed,
+            CallEnded: self._call_ended,
+        }
+
+    @property
+    def totals(self) -> dict[str, Tally]:
+        """By queue, from the first entry folded."""
+        return self.visits.totals
 
     def apply(self, entry: Entry) -> None:
-        """Take one entry; those of no interest are passed over."""
-        self.seq = entry.seq
-        if type(entry.event) not in _OF_INTEREST:
+        """Take one entry; those of no interest, and those that are folded already, are passed
+        over."""
+        seq = entry.seq
+        if seq <= self.seq:
             return
-        call, at = entry.call, entry.at
-        match entry.event:
-            case CallQueued() as event:
-                self._queued(call, event, at)
-            case QueueVisitEnded() as event:
-                self._visit_ended(call, event, at)
-            case OfferEnded(agent=agent, end=end):
-                offers = self._work.tally(agent, at).offers
-                offers[end] = offers.get(end, 0) + 1
-            case AgentPresence() as event:
-                visit = self._connected.get(call)
-                enqueued = visit.enqueued if visit is not None else at
-                self._handled(self._work.presence(call, event, enqueued, at))
-            case CallConnected(agent=agent) if agent:
-                self._handled(self._work.connected(call, agent, at))
-            case CallTransferred(by=by):
-                self._work.transferred(call, by, at)
-            case CallHeld(leg=leg):
-                self._work.held(call, leg, at)
-            case CallResumed(leg=leg):
-                self._work.resumed(call, leg, at)
-            case CallEnded(outcome=outcome):
-                self.outcomes[outcome] += 1
-                self._connected.pop(call, None)
-        self._forget(at)
+        if not self.seq and seq > 1:
+            self.whole_from = interval_of(entry.at) + 900.0
+        self.seq = seq
+        fold = self._folds.get(type(entry.event))
+        if fold is not None:
+            at = entry.at
+            fold(entry.call, entry.event, at)
+            if at - self.newest >= 900.0:
+                self._turn(interval_of(at))
 
-    # Queues.
+    def _turn(self, interval: float) -> None:
+        """A quarter of an hour begins: what is long over changes no more, and leaves."""
+        self.newest = interval
+        self.worktime.spend_until(interval)
+        start = interval_of(interval - self.kept_s)
+        self.worktime.ledger.forget_before(start)
+        self.visits.ledger.forget_before(start)
 
-    def _cells(self, queue: str, enqueued: float) -> tuple[Tally, Tally]:
-        by_interval = self._tallies.setdefault(queue, {})
-        return (
-            self.totals.setdefault(queue, Tally()),
-            by_interval.setdefault(interval_of(enqueued), Tally()),
-        )
+    # Facts.
 
-    def _queued(self, call: str, event: CallQueued, at: float) -> None:
-        self._visits[call] = Visit(event.queue, at, event.target_s, event.returned)
-        if not event.returned:
-            for tally in self._cells(event.queue, at):
-                tally.offered += 1
+    def _offer_ended(self, call: str, event: OfferEnded, at: float) -> None:
+        self.worktime.offer_ended(event.agent, event.end, at)
 
-    def _visit_ended(self, call: str, event: QueueVisitEnded, at: float) -> None:
-        visit = self._visits.pop(call, None)
-        if visit is None:
-            return
-        if event.end == "connected":
-            self._connected[call] = visit
-        if visit.returned:
-            return
-        waited_s = event.waited_s
-        within = waited_s <= visit.target_s
-        for tally in self._cells(visit.queue, visit.enqueued):
-            tally.longest_wait_s = max(tally.longest_wait_s, waited_s)
-            match event.end:
-                case "connected":
-                    tally.answered += 1
-                    tally.answered_within += within
-                    tally.answer_wait_s += waited_s
-                    tally.waits[bisect_left(WAIT_BUCKETS_S, waited_s)] += 1
-                case "abandoned":
-                    tally.abandoned += 1
-                    tally.abandoned_within += within
-                    tally.short += event.short
-                case "callback-requested":
-                    tally.callback_requested += 1
-                    tally.callback_within += within
-                case "overflowed":
-                    tally.overflowed += 1
-                case "removed":
-                    tally.removed += 1
+    def _presence(self, call: str, event: AgentPresence, at: float) -> None:
+        began = self.visits.began(call, at) if event.presence == "talking" else at
+        self._handled(self.worktime.presence(call, event, began, at))
+        if event.presence in ("wrap-up", "on-break", "available", "signed-out"):
+            self.visits.begun.pop(call, None)  # the talk is over
+
+    def _overrun(self, call: str, event: BreakOverrun, at: float) -> None:
+        self.worktime.overrun(event.agent, at)
+
+    def _callback_missed(self, call: str, event: CallbackMissed, at: float) -> None:
+        self.visits.missed(call)
+
+    def _callback_ended(self, call: str, event: CallbackEnded, at: float) -> None:
+        self.visits.callback_ended(call, event)
+
+    def _raised(self, call: str, event: WaitRaised, at: float) -> None:
+        self.raised[event.queue, event.reason] += 1
+
+    def _connected(self, call: str, event: CallConnected, at: float) -> None:
+        if event.agent:
+            self._handled(self.worktime.connected(call, event.agent, at))
+
+    def _transferred(self, call: str, event: CallTransferred, at: float) -> None:
+        self.worktime.transferred(call, event.by, at)
+
+    def _held(self, call: str, event: CallHeld, at: float) -> None:
+        self.worktime.held(call, event.leg, at)
+
+    def _resumed(self, call: str, event: CallResumed, at: float) -> None:
+        self.worktime.resumed(call, event.leg, at)
+
+    def _call_ended(self, call: str, event: CallEnded, at: float) -> None:
+        self.outcomes[event.outcome] += 1
+        self.visits.over(call, at)
 
     def _handled(self, done: Handling | None) -> None:
-        if done is None or not done.queue:
-            return
-        for tally in self._cells(done.queue, done.enqueued):
-            tally.handled += 1
-            tally.talk_s += done.talk_s
-            tally.hold_s += done.hold_s
-            tally.wrap_up_s += done.wrap_up_s
+        if done is not None and done.queue:
+            for tally in self.visits.cells(done.queue, done.enqueued):
+                tally.handling(done.talk_s, done.hold_s, done.wrap_up_s)
 
-    def _forget(self, at: float) -> None:
-        if interval_of(at) <= self._newest:
-            return
-        self._newest = interval_of(at)
-        start = interval_of(at - self.kept_s)
-        self._work.forget_before(start)
-        for by_interval in self._tallies.values():
-            for interval in [interval for interval in by_interval if interval < start]:
-                del by_interval[interval]
+    def take_changes(self) -> tuple[set[tuple[str, float]], set[tuple[str, float]]]:
+        """(queue, interval) and (agent, interval) of the rows that changed since the last time;
+        they may be forgotten from now on."""
+        taken = []
+        for ledger in (self.visits.ledger, self.worktime.ledger):
+            taken.append(ledger.changed or set())
+            ledger.changed = set()
+        return taken[0], taken[1]
 
     # Reading.
+
+    @property
+    def kept_from(self) -> float:
+        """Intervals from here on are known wholly."""
+        return max(self.whole_from, self.visits.ledger.first)
+
+    def names_of(self, queue: str | None) -> list[str]:
+        """The queues that a name stands for: None is all, PERSONAL_QUEUES the agents' own."""
+        if queue is None:
+            return list(self.totals)
+        if queue == PERSONAL_QUEUES:
+            return [name for name in self.totals if name.startswith(PERSONAL)]
+        return [queue]
 
     def figures(
         self,
@@ -203,34 +219,40 @@ class Statistics:
     ) -> Figures:
         """Of one queue or all, of visits enqueued in the kept intervals that begin in
         [start, end); by default in all that are kept."""
-        total = Tally()
-        for name, by_interval in self._tallies.items():
-            if queue in (None, name):
-                for interval, tally in by_interval.items():
-                    if start <= interval < end:
-                        total.add(tally)
-        undecided = sum(
-            1
-            for visit in self._visits.values()
-            if not visit.returned
-            and queue in (None, visit.queue)
-            and start <= interval_of(visit.enqueued) < end
-            and now - visit.enqueued <= visit.target_s
-        )
-        return Figures(total, undecided)
+        names = self.names_of(queue)
+        ledger = self.visits.ledger
+        total = ledger.between(names[0], start, end) if names else Tally()
+        for name in names[1:]:
+            total.add(ledger.between(name, start, end))
+        waiting, undecided = self.open_in(now, names, start, end)
+        return Figures(total, undecided, waiting)
+
+    def open_in(
+        self, now: float, names: Iterable[str], start: float, end: float
+    ) -> tuple[int, int]:
+        """(waiting, undecided) of the queues' visits of the intervals in [start, end)."""
+        waiting = undecided = 0
+        for name in names:
+            visits = self.visits.waiting.get(name)
+            if visits:
+                more, within = visits.counts(now, start, end)
+                waiting, undecided = waiting + more, undecided + within
+        return waiting, undecided
 
     def intervals(
         self, now: float, step: Step, *, queue: str | None = None, zone: tzinfo = UTC
     ) -> list[tuple[float, Figures]]:
         """(start, figures) of each interval that saw a visit, in order; days go by ``zone``."""
-        found: dict[float, Figures] = {}
-        for name, by_interval in self._tallies.items():
-            if queue in (None, name):
-                for interval in by_interval:
-                    begin, end = bounds(interval, step, zone)
-                    if begin not in found:
-                        found[begin] = self.figures(now, queue=queue, start=begin, end=end)
-        return sorted(found.items(), key=lambda item: item[0])
+        names = self.names_of(queue)
+        sums: dict[tuple[float, float], Tally] = {}
+        for name in names:
+            for interval, tally in self.visits.ledger.rows.get(name, {}).items():
+                sums.setdefault(bounds(interval, step, zone), Tally()).add(tally)
+        found = []
+        for (begin, end), tally in sorted(sums.items(), key=lambda item: item[0]):
+            waiting, undecided = self.open_in(now, names, begin, end)
+            found.append((begin, Figures(tally, undecided, waiting)))
+        return found
 
     def work(
         self,
@@ -241,40 +263,49 @@ class Statistics:
         end: float = float("inf"),
     ) -> WorkTally:
         """One agent's sums over the intervals that begin in [start, end), up to ``now``."""
-        total = WorkTally()
-        for interval, tally in self._work.tallies.get(agent, {}).items():
+        total = self.worktime.ledger.between(agent, start, end)
+        for interval, label, reason, seconds in self.worktime.open_spans(agent, now):
             if start <= interval < end:
-                total.add(tally)
-        for name, interval, label, seconds in self._work.open_spans(now):
-            if name == agent and start <= interval < end:
-                total.seconds[label] = total.seconds.get(label, 0.0) + seconds
+                total.spend(label, reason, seconds)
         return total
 
     def work_intervals(
         self, now: float, step: Step, agent: str, *, zone: tzinfo = UTC
     ) -> list[tuple[float, WorkTally]]:
         """(start, sums) of each interval in which the agent was signed in, in order."""
-        seen = set(self._work.tallies.get(agent, {}))
-        seen |= {interval for name, interval, _, _ in self._work.open_spans(now) if name == agent}
-        spans = {bounds(interval, step, zone) for interval in seen}
-        return [
-            (begin, self.work(now, agent, start=begin, end=end)) for begin, end in sorted(spans)
-        ]
+        sums: dict[float, WorkTally] = {}
+        for interval, tally in self.worktime.ledger.rows.get(agent, {}).items():
+            sums.setdefault(bounds(interval, step, zone)[0], WorkTally()).add(tally)
+        for interval, label, reason, seconds in self.worktime.open_spans(agent, now):
+            begin = bounds(interval, step, zone)[0]
+            sums.setdefault(begin, WorkTally()).spend(label, reason, seconds)
+        return sorted(sums.items(), key=lambda item: item[0])
 
     def live(self, now: float) -> Live:
         """Who waits and who works at this moment."""
-        waiting: Counter[str] = Counter()
-        longest: dict[str, float] = {}
-        for visit in self._visits.values():
-            waiting[visit.queue] += 1
-            longest[visit.queue] = max(longest.get(visit.queue, 0.0), now - visit.enqueued)
+        workers = self.worktime.workers.values()
         return Live(
-            queues={
-                queue: LiveQueue(waiting[queue], longest.get(queue, 0.0))
-                for queue in sorted(self.totals.keys() | waiting.keys())
-            },
-            agents=dict(sorted(Counter(w.presence for w in self._work.workers.values()).items())),
+            queues={name: self.live_queue(now, name) for name in sorted(self.totals)},
+            agents=dict(sorted(Counter(worker.presence for worker in workers).items())),
+            over_limit=sum(worker.over for worker in workers),
         )
+
+    def live_queue(self, now: float, queue: str) -> LiveQueue:
+        """Who waits in one queue, or in those that the name stands for."""
+        waiting = callbacks = 0
+        longest_s = 0.0
+        for name in self.names_of(queue):
+            visits = self.visits.waiting.get(name)
+            if visits:
+                waiting += len(visits)
+                longest_s = max(longest_s, visits.longest_s(now))
+            if name in self.totals:
+                callbacks += self.totals[name].callbacks_waiting
+        return LiveQueue(waiting, longest_s, callbacks)
+
+    def queues_waited_in(self) -> Iterator[str]:
+        """The queues in which somebody waits at this moment."""
+        return (name for name, visits in self.visits.waiting.items() if visits)
 
 
 def fold(entries: Iterable[Entry], kept_s: float = KEPT_S) -> Statistics:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field, fields
+
+from queues.events import CallbackEnd, VisitEnd
 
 SERVICE_LEVELS = (
     "answered",
@@ -26,6 +29,9 @@ class Tally:
     ``handled`` are talks whose wrap-up is over, with their ``talk_s``, ``hold_s`` (not in
     talk_s) and ``wrap_up_s``. ``waits`` counts answered visits by ``WAIT_BUCKETS_S``, each
     bucket up to and including its bound, the last beyond all.
+
+    ``callbacks...`` are the places that callbacks keep, counted apart from visits: placed, how
+    often the caller was dialled in vain (``callbacks_missed``), and how the places ended.
     """
 
     offered: int = 0
@@ -44,7 +50,57 @@ class Tally:
     talk_s: float = 0.0
     hold_s: float = 0.0
     wrap_up_s: float = 0.0
+    callbacks_placed: int = 0
+    callbacks_missed: int = 0
+    callbacks_connected: int = 0
+    callbacks_abandoned: int = 0
+    callbacks_gave_up: int = 0
+    callbacks_expired: int = 0
+    callbacks_cancelled: int = 0
     waits: list[int] = field(default_factory=lambda: [0] * (len(WAIT_BUCKETS_S) + 1))
+
+    def ended(self, end: VisitEnd, waited_s: float, within: bool, short: bool) -> None:
+        """Count a visit that is over."""
+        if waited_s > self.longest_wait_s:
+            self.longest_wait_s = waited_s
+        match end:
+            case "connected":
+                self.answered += 1
+                self.answered_within += within
+                self.answer_wait_s += waited_s
+                self.waits[bisect_left(WAIT_BUCKETS_S, waited_s)] += 1
+            case "abandoned":
+                self.abandoned += 1
+                self.abandoned_within += within
+                self.short += short
+            case "callback-requested":
+                self.callback_requested += 1
+                self.callback_within += within
+            case "overflowed":
+                self.overflowed += 1
+            case "removed":
+                self.removed += 1
+
+    def callback_ended(self, end: CallbackEnd) -> None:
+        """Count a callback's place that is gone."""
+        match end:
+            case "connected":
+                self.callbacks_connected += 1
+            case "abandoned":
+                self.callbacks_abandoned += 1
+            case "gave-up":
+                self.callbacks_gave_up += 1
+            case "expired":
+                self.callbacks_expired += 1
+            case "cancelled":
+                self.callbacks_cancelled += 1
+
+    def handling(self, talk_s: float, hold_s: float, wrap_up_s: float) -> None:
+        """Count a talk whose wrap-up is over."""
+        self.handled += 1
+        self.talk_s += talk_s
+        self.hold_s += hold_s
+        self.wrap_up_s += wrap_up_s
 
     def add(self, other: Tally) -> None:
         """Sum up; the longest wait is the longer of both."""
@@ -54,6 +110,28 @@ class Tally:
         self.longest_wait_s = longest
         self.waits = [mine + theirs for mine, theirs in zip(self.waits, other.waits, strict=True)]
 
+    @property
+    def callbacks_waiting(self) -> int:
+        """Places that callbacks still keep."""
+        return self.callbacks_placed - (
+            self.callbacks_connected
+            + self.callbacks_abandoned
+            + self.callbacks_gave_up
+            + self.callbacks_expired
+            + self.callbacks_cancelled
+        )
+
+    @property
+    def decided(self) -> int:
+        """Visits that are over, however."""
+        return (
+            self.answered
+            + self.abandoned
+            + self.overflowed
+            + self.callback_requested
+            + self.removed
+        )
+
 
 _SUMS = tuple(item.name for item in fields(Tally) if item.name != "waits")
 
@@ -62,12 +140,14 @@ _SUMS = tuple(item.name for item in fields(Tally) if item.name != "waits")
 class Figures:
     """What a tally says. Shares are 0..1; None where there is nothing to divide by.
 
-    ``undecided`` wait still and may yet be answered within the target: they are left out of
-    every service level. ``tally.offered`` counts them.
+    ``waiting`` are its visits under way: offered = decided + waiting at every instant. Of these
+    ``undecided`` may yet be answered within the target: they are left out of every service
+    level. ``tally.offered`` counts them.
     """
 
     tally: Tally
     undecided: int = 0
+    waiting: int = 0
 
     @property
     def service_levels(self) -> dict[str, float | None]:
@@ -115,15 +195,37 @@ class Figures:
 class WorkTally:
     """One agent's sums. ``seconds`` by presence; "own-call" is talking outside any queue.
 
-    ``handled`` with its seconds counts as in ``Tally``. ``offers`` counts by how they ended.
+    ``breaks`` are the seconds of "on-break" by reason, ``overruns`` counts breaks that passed
+    their limit. ``handled`` with its seconds counts as in ``Tally``. ``offers`` counts by how
+    they ended: "withdrawn" (the caller left, somebody else of a ring-all queue answered) is
+    nobody's refusal.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     offers: dict[str, int] = field(default_factory=dict)
+    breaks: dict[str, float] = field(default_factory=dict)
+    overruns: int = 0
     handled: int = 0
     talk_s: float = 0.0
     hold_s: float = 0.0
     wrap_up_s: float = 0.0
+
+    def spend(self, label: str, reason: str, seconds: float) -> None:
+        """Add time in a presence; ``reason`` counts on a break."""
+        self.seconds[label] = self.seconds.get(label, 0.0) + seconds
+        if label == "on-break":
+            self.breaks[reason] = self.breaks.get(reason, 0.0) + seconds
+
+    def offer(self, end: str) -> None:
+        """Count an offer by its end."""
+        self.offers[end] = self.offers.get(end, 0) + 1
+
+    def handling(self, talk_s: float, hold_s: float, wrap_up_s: float) -> None:
+        """Count a talk whose wrap-up is over."""
+        self.handled += 1
+        self.talk_s += talk_s
+        self.hold_s += hold_s
+        self.wrap_up_s += wrap_up_s
 
     def add(self, other: WorkTally) -> None:
         """Sum up."""
@@ -131,6 +233,9 @@ class WorkTally:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
         for end, count in other.offers.items():
             self.offers[end] = self.offers.get(end, 0) + count
+        for reason, seconds in other.breaks.items():
+            self.breaks[reason] = self.breaks.get(reason, 0.0) + seconds
+        self.overruns += other.overruns
         self.handled += other.handled
         self.talk_s += other.talk_s
         self.hold_s += other.hold_s
@@ -142,12 +247,21 @@ class WorkTally:
         return share(self.talk_s + self.hold_s + self.wrap_up_s, self.handled)
 
     @property
+    def handling_s(self) -> float:
+        """Talking (hold included), wrap-up, and reserved: held for a caller whom we dial, and
+        for nobody else."""
+        seconds = self.seconds
+        return sum(seconds.get(label, 0.0) for label in ("talking", "wrap-up", "reserved"))
+
+    @property
+    def idle_s(self) -> float:
+        """Available, and being offered a call."""
+        return self.seconds.get("available", 0.0) + self.seconds.get("offered", 0.0)
+
+    @property
     def occupancy(self) -> float | None:
-        """Handling / (handling + idle): talking (hold included) and wrap-up against available
-        and being offered. Breaks and own calls are in neither."""
-        handling = self.seconds.get("talking", 0.0) + self.seconds.get("wrap-up", 0.0)
-        idle = self.seconds.get("available", 0.0) + self.seconds.get("offered", 0.0)
-        return share(handling, handling + idle)
+        """Handling / (handling + idle). Breaks and own calls are in neither."""
+        return share(self.handling_s, self.handling_s + self.idle_s)
 
 
 def share(part: float, whole: float) -> float | None:

@@ -6,14 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from queues.events import AgentPresence
+from queues.ledger import INTERVAL_S, Ledger, interval_of
 from queues.tallies import WorkTally
-
-INTERVAL_S = 900.0
-
-
-def interval_of(at: float) -> float:
-    """The start of the quarter of an hour that ``at`` is in."""
-    return at // INTERVAL_S * INTERVAL_S
 
 
 @dataclass(slots=True)
@@ -63,25 +57,43 @@ class Handling:
 
 @dataclass(slots=True)
 class Worker:
-    """One agent as the log tells."""
+    """One agent as the log tells: in this presence ``since``, of which the time up to ``spent``
+    is counted. ``over``: the break has passed its limit."""
 
     presence: str = "signed-out"
     since: float = 0.0
+    spent: float = 0.0
+    reason: str = ""
     own: bool = False
+    over: bool = False
     handling: Handling | None = None
 
 
+@dataclass(slots=True)
 class WorkTime:
-    """Folds presence and talks into one tally for each agent and quarter of an hour."""
+    """Folds presence and talks into one tally for each agent and quarter of an hour.
 
-    def __init__(self) -> None:
-        self.workers: dict[str, Worker] = {}
-        self.tallies: dict[str, dict[float, WorkTally]] = {}
-        self._talkers: dict[str, Handling] = {}  # call -> who talks
+    ``talkers`` are who talks, by call; ``overruns`` counts breaks over their limit since the
+    first entry folded.
+    """
 
-    def tally(self, agent: str, at: float) -> WorkTally:
-        """The agent's tally of the interval that ``at`` is in, made where there is none."""
-        return self.tallies.setdefault(agent, {}).setdefault(interval_of(at), WorkTally())
+    ledger: Ledger[WorkTally] = field(default_factory=lambda: Ledger(WorkTally))
+    workers: dict[str, Worker] = field(default_factory=dict)
+    talkers: dict[str, Handling] = field(default_factory=dict)
+    overruns: int = 0
+
+    def offer_ended(self, agent: str, end: str, at: float) -> None:
+        for tally in self.ledger.cells(agent, at):
+            tally.offer(end)
+
+    def overrun(self, agent: str, at: float) -> None:
+        """The agent's break passed its limit."""
+        self.overruns += 1
+        for tally in self.ledger.cells(agent, at):
+            tally.overruns += 1
+        worker = self.workers.get(agent)
+        if worker is not None and worker.presence == "on-break":
+            worker.over = True
 
     def presence(
         self, call: str, event: AgentPresence, enqueued: float, at: float
@@ -90,12 +102,16 @@ class WorkTime:
 
         ``enqueued`` is when the call's visit began, for a talk that begins here.
         """
-        worker = self.workers.setdefault(event.agent, Worker(since=at))
+        worker = self.workers.get(event.agent)
+        if worker is None:
+            worker = self.workers[event.agent] = Worker(since=at, spent=at)
         self._spend(event.agent, worker, at)
         handling = worker.handling
         if handling is not None and worker.presence == "wrap-up":
             handling.wrap_up_s += at - worker.since
-        worker.presence, worker.since = event.presence, at
+        if (worker.presence, worker.reason) != (event.presence, event.reason):
+            worker.over = False  # else the same break, told again
+        worker.presence, worker.since, worker.reason = event.presence, at, event.reason
         talks_on = event.presence == "talking" and handling is not None and handling.is_of(call)
         worker.own = event.presence == "talking" and not call and not talks_on
         done = None
@@ -122,59 +138,52 @@ class WorkTime:
 
     def transferred(self, call: str, by: str, at: float) -> None:
         """From here on ``by`` does not talk to the call any more."""
-        handling = self._talkers.get(call)
+        handling = self.talkers.get(call)
         if handling is not None and handling.agent == by:
             self._stop(handling, at)
 
     def held(self, call: str, leg: str, at: float) -> None:
-        handling = self._talkers.get(call)
+        handling = self.talkers.get(call)
         if handling is not None:
             handling.hold(leg, at)
 
     def resumed(self, call: str, leg: str, at: float) -> None:
-        handling = self._talkers.get(call)
+        handling = self.talkers.get(call)
         if handling is not None:
             handling.resume(leg, at)
 
-    def open_spans(self, now: float) -> Iterator[tuple[str, float, str, float]]:
-        """(agent, interval, label, seconds) of the presence under way, up to ``now``."""
-        for agent, worker in self.workers.items():
-            for interval, seconds in _split(worker.since, now):
-                if worker.presence != "signed-out":
-                    yield agent, interval, _label(worker), seconds
+    def open_spans(self, agent: str, now: float) -> Iterator[tuple[float, str, str, float]]:
+        """(interval, label, reason, seconds) of the agent's presence that is not counted yet."""
+        worker = self.workers.get(agent)
+        if worker is not None and worker.presence != "signed-out":
+            for interval, seconds in _split(worker.spent, now):
+                yield interval, _label(worker), worker.reason, seconds
 
-    def forget_before(self, start: float) -> None:
-        """Drop intervals that began earlier."""
-        for agent, by_interval in list(self.tallies.items()):
-            for interval in [interval for interval in by_interval if interval < start]:
-                del by_interval[interval]
-            if not by_interval:
-                del self.tallies[agent]
+    def spend_until(self, at: float) -> None:
+        """Count the presence of all up to now, so that no interval grows when it is long over."""
+        for agent, worker in self.workers.items():
+            self._spend(agent, worker, at)
 
     def _begin(self, worker: Worker, handling: Handling) -> None:
         worker.handling = handling
-        self._talkers[handling.call] = handling
+        self.talkers[handling.call] = handling
 
     def _stop(self, handling: Handling, at: float) -> None:
         handling.stop(at)
-        if self._talkers.get(handling.call) is handling:
-            del self._talkers[handling.call]
+        if self.talkers.get(handling.call) is handling:
+            del self.talkers[handling.call]
 
     def _book(self, handling: Handling) -> Handling:
-        tally = self.tally(handling.agent, handling.began)
-        tally.handled += 1
-        tally.talk_s += handling.talk_s
-        tally.hold_s += handling.hold_s
-        tally.wrap_up_s += handling.wrap_up_s
+        for tally in self.ledger.cells(handling.agent, handling.began):
+            tally.handling(handling.talk_s, handling.hold_s, handling.wrap_up_s)
         return handling
 
     def _spend(self, agent: str, worker: Worker, at: float) -> None:
-        if worker.presence == "signed-out":
-            return
-        for interval, seconds in _split(worker.since, at):
-            spent = self.tally(agent, interval).seconds
-            label = _label(worker)
-            spent[label] = spent.get(label, 0.0) + seconds
+        if worker.presence != "signed-out":
+            for interval, seconds in _split(worker.spent, at):
+                for tally in self.ledger.cells(agent, interval):
+                    tally.spend(_label(worker), worker.reason, seconds)
+        worker.spent = max(worker.spent, at)
 
 
 def _label(worker: Worker) -> str:
