@@ -101,7 +101,7 @@ class Taping:
         if tape is not None and tape.command.path == segment.path:
             self._forget(segment.recording)
         self._turns.fact(
-            segment.recording.rpartition("-r")[0],
+            segment.recording.rpartition("-")[0],
             RecordingClosed(
                 segment.recording,
                 segment.path,

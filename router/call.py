@@ -11,16 +11,27 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from router import effects as do
+from router.effects import EnterQueue
 from router.events import CallEnded, RecordingStarted
 from router.inputs import Cause, Destination, QueueCare
 from router.outcome import Milestones, outcome_of
 
 Phase = Literal[
-    "new", "arriving", "flow", "waiting", "dialling", "talking", "voicemail", "closing", "ended"
+    "new",
+    "arriving",
+    "calling-back",
+    "flow",
+    "waiting",
+    "dialling",
+    "talking",
+    "voicemail",
+    "closing",
+    "ended",
 ]
 PHASES: tuple[Phase, ...] = (
     "new",
     "arriving",
+    "calling-back",
     "flow",
     "waiting",
     "dialling",
@@ -34,6 +45,7 @@ LegState = Literal["dialling", "ringing", "up", "held", "gone"]
 
 CLOSING_S_MAX = 60.0  # a worker that never reports the end of a goodbye
 RING_S_TRANSFER = 30.0
+TIMERS = ("announce", "message", "ring", "closing", "voicemail")
 LEGS_KEPT = 256  # of a call, while some of them are over
 NOWHERE = Destination("nowhere")
 
@@ -85,6 +97,16 @@ class Attempt:
     by_leg: str = ""  # whose REFER it was
     by_agent: str = ""
     worst: Cause = "unreachable"
+    instead: Literal["flow", "message"] = "flow"  # what follows where nobody answers
+
+
+@dataclass(slots=True)
+class SecondLife:
+    """A callback: the agent who is held for it, and the ways to the caller that are left."""
+
+    agent: str
+    fence: int
+    targets: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -110,6 +132,14 @@ class Call:
     care: QueueCare | None = None
     welcome: tuple[object, ...] = ()  # said on entering the queue, before the position
     queue: str = ""
+    waits_since: float = 0.0  # the clock of the place: overflow to another queue keeps it
+    left_by_overflow: tuple[str, ...] = ()  # queues that are not entered again in this wait
+    wish: EnterQueue | None = None  # what the flow asked of the queue
+    announce_at: float = 0.0  # when the next announcement is due, 0.0: none
+    speaks_until: float = 0.0  # something is said to the waiting caller, at the longest till then
+    due: tuple[str, ...] = ()  # what is said after it
+    messages_said: int = 0
+    second: SecondLife | None = None
     agent: str = ""  # the last agent who joined
     offers: dict[int, Offer] = field(default_factory=dict)  # by fence
     attempt: Attempt | None = None
@@ -125,12 +155,24 @@ class Call:
     end_cause: Cause = "bye"
     marks: Milestones = field(default_factory=Milestones)
 
+    @property
+    def second_life(self) -> bool:
+        """The caller asked to be called back: the call ended once already, with its one
+        CallEnded; the floor's CallbackEnded tells how this ends."""
+        return self.second is not None
+
+    @property
+    def life(self) -> str:
+        """Sets the ids of a second life apart from those of the first."""
+        return f"b{self.second.fence}" if self.second is not None else ""
+
 
 def new_leg(call: Call, role: Role, *, agent: str = "", target: str = "") -> Leg:
     if len(call.legs) >= LEGS_KEPT:
         _forget_a_leg(call)
     call.legs_made += 1
-    leg = Leg(f"{call.id}.{call.legs_made}", role, "dialling", agent, target)
+    number = f"{call.life}-{call.legs_made}" if call.second_life else str(call.legs_made)
+    leg = Leg(f"{call.id}.{number}", role, "dialling", agent, target)
     call.legs[leg.id] = leg
     return leg
 
@@ -145,7 +187,7 @@ def _forget_a_leg(call: Call) -> None:
 
 def new_play(call: Call) -> str:
     call.plays_made += 1
-    call.play = f"{call.id}.p{call.plays_made}"
+    call.play = f"{call.id}.{call.life}p{call.plays_made}"
     return call.play
 
 
@@ -192,8 +234,11 @@ def end(
     status: int = 0,
     leaves: Literal["abandoned", "removed"] = "abandoned",
 ) -> list[do.Effect]:
-    """The one way a call ends: every leg down, the queue left, one CallEnded."""
+    """The one way a call ends: every leg down, the queue left, one CallEnded (in its first
+    life)."""
     out: list[do.Effect] = []
+    if call.phase == "calling-back" and call.second is not None:
+        out.append(do.CallbackMissed(call.second.fence, detail or cause))
     if call.phase == "waiting":
         call.marks.waited_s = max(0.0, now - call.marks.queued)
         out.append(do.LeaveQueue(leaves))
@@ -214,13 +259,18 @@ def end(
     call.other_leg = ""
     call.offers.clear()
     call.attempt = None
-    recorded = call.recordings_made > 0
     out += stop_recording(call)
     for leg_id in list(call.legs):
         out += drop(call, leg_id, detail or cause, status)
     call.phase = "ended"
     call.marks.ended = now
-    out += [do.ClearTimer(name) for name in ("announce", "ring", "closing", "voicemail")]
+    out += [do.ClearTimer(name) for name in TIMERS]
+    return [*out, *_ended(call, cause, detail), do.Finished()]
+
+
+def _ended(call: Call, cause: Cause, detail: str) -> list[do.Effect]:
+    if call.second_life:
+        return []
     ended = CallEnded(
         outcome=outcome_of(call.marks, cause),
         cause=detail or cause,
@@ -229,10 +279,10 @@ def end(
         waited_s=round(call.marks.waited_s, 3),
         talked_s=round(call.talked_s, 3),
         callback_number=call.callback_number,
-        no_recording="" if recorded else _why_no_recording(call),
+        no_recording="" if call.recordings_made else _why_no_recording(call),
         language=call.care.language if call.care else call.rules.language,
     )
-    return [*out, *fact(call, ended), do.Finished()]
+    return fact(call, ended)
 
 
 def _why_no_recording(call: Call) -> str:
@@ -248,7 +298,7 @@ def start_recording(call: Call, right: str, kind: Literal["talk", "voicemail"]) 
     begun = not call.recording
     if begun:
         call.recordings_made += 1
-        call.recording = f"{call.id}-r{call.recordings_made}"
+        call.recording = f"{call.id}-{call.life}r{call.recordings_made}"
     path = f"{call.rules.recordings_dir}/{call.recording}.part"
     record = do.Record(call.recording, path, call.caller_leg, right)
     if not begun:

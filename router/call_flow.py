@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from router import effects as do
 from router import inputs as on
 from router.call import (
@@ -59,6 +61,8 @@ def arrive(call: Call, happened: on.Arrive, now: float) -> list[do.Effect]:
     )
     if happened.destination.kind == "nowhere":
         call.marks.refused = now
+        if happened.destination.name:  # why this caller is not let in
+            return [*out, *end(call, now, "refused", happened.destination.name, 603)]
         return [*out, *end(call, now, "refused", "no such number", 404)]
     if happened.internal and happened.destination.kind != "message":
         call.attempt = Attempt(happened.destination, happened.targets)
@@ -150,17 +154,23 @@ def flow_timer(call: Call, happened: on.TimerFired, now: float) -> list[do.Effec
 
 def flow_queues(call: Call, happened: on.FlowQueues, now: float) -> list[do.Effect]:
     call.welcome = happened.prompts
-    return [
-        do.ClearTimer("flow"),
-        do.EnterQueue(happened.queue, happened.priority, happened.rank, happened.skills),
-    ]
+    call.wish = do.EnterQueue(happened.queue, happened.priority, happened.rank, happened.skills)
+    return [do.ClearTimer("flow"), call.wish]
 
 
 def flow_calls_back(call: Call, happened: on.FlowPromisesCallback, now: float) -> list[do.Effect]:
-    call.callback_number = happened.number or call.caller
+    number = happened.number or call.caller
+    call.callback_number = number
     call.queue = call.queue or happened.queue
     call.marks.callback = now
-    return []
+    if not can_be_dialled(number):
+        return []
+    return [do.RequestCallback(happened.queue or call.queue, number, call.waits_since)]
+
+
+def can_be_dialled(number: str) -> bool:
+    """A withheld number is none."""
+    return any(sign.isdigit() for sign in number)
 
 
 def flow_ends(call: Call, happened: on.FlowEnds, now: float) -> list[do.Effect]:
@@ -174,11 +184,13 @@ def flow_ends(call: Call, happened: on.FlowEnds, now: float) -> list[do.Effect]:
 # --- dialling for the flow, or an agent's own call ----------------------------------------------
 
 
-def dial(call: Call, now: float, wanted: on.FlowDials) -> list[do.Effect]:
+def dial(
+    call: Call, now: float, wanted: on.FlowDials, instead: Literal["flow", "message"] = "flow"
+) -> list[do.Effect]:
     """Ring all phones of a destination; music (or early media) for the caller meanwhile."""
     to = wanted.destination
     if not wanted.targets:
-        return _dial_failed(call, now, "unreachable")
+        return _dial_failed(call, now, "unreachable", instead)
     call.phase = "dialling"
     out: list[do.Effect] = [
         do.Play(call.caller_leg, new_play(call), wanted.prompts, then_music=True)
@@ -192,7 +204,7 @@ def dial(call: Call, now: float, wanted: on.FlowDials) -> list[do.Effect]:
         out.append(do.Dial(leg.id, target, call.caller, call.caller_name, call.hops))
     if to.kind == "agent":
         out.append(do.AgentBusy(to.name, "direct call"))
-    call.attempt = Attempt(to, tuple(legs))
+    call.attempt = Attempt(to, tuple(legs), instead=instead)
     out.append(do.SetTimer("ring", now + wanted.timeout_s))
     return out
 
@@ -202,7 +214,9 @@ def flow_dials(call: Call, happened: on.FlowDials, now: float) -> list[do.Effect
 
 
 def dialled_ringing(call: Call, happened: on.LegRinging, now: float) -> list[do.Effect]:
-    leg = call.legs[happened.leg]
+    leg = call.legs.get(happened.leg)
+    if leg is None or leg.state not in ("dialling", "ringing"):
+        return []
     leg.state = "ringing"
     return [do.Join(call.caller_leg, leg.id)] if happened.early else []
 
@@ -219,6 +233,8 @@ def dialled_up(call: Call, happened: on.LegUp, now: float) -> list[do.Effect]:
         call.marks.connected = call.marks.connected or now
     else:
         call.marks.dialled = now
+        if attempt.instead == "message":
+            call.marks.overflowed = now
     out: list[do.Effect] = [do.ClearTimer("ring")]
     for other in attempt.legs:
         if other != leg.id:
@@ -232,14 +248,20 @@ def dialled_gone(call: Call, happened: on.LegGone, now: float) -> list[do.Effect
     if happened.leg == call.caller_leg:
         return caller_gone(call, happened, now)
     leg, attempt = call.legs.get(happened.leg), call.attempt
-    if leg is None or attempt is None:
+    if leg is None or leg.state == "gone" or attempt is None:
         return []
     leg.state = "gone"
     attempt.worst = worse(attempt.worst, happened.cause)
     out = fact(call, LegEnded(leg.id, happened.detail or happened.cause, leg.agent))
     if any(call.legs[other].state != "gone" for other in attempt.legs):
         return out
-    return [*out, *_dial_failed(call, now, attempt.worst)]
+    return [*out, *_dial_failed(call, now, attempt.worst, attempt.instead)]
+
+
+def dialled_redirected(call: Call, happened: on.LegRedirected, now: float) -> list[do.Effect]:
+    """Only the phone of an offer is followed: who was asked for by number or name is not there."""
+    gone = on.LegGone(happened.leg, "refused", "redirected")
+    return dialled_gone(call, gone, now) if happened.leg != call.caller_leg else []
 
 
 def dial_timer(call: Call, happened: on.TimerFired, now: float) -> list[do.Effect]:
@@ -248,16 +270,20 @@ def dial_timer(call: Call, happened: on.TimerFired, now: float) -> list[do.Effec
     out: list[do.Effect] = []
     for leg in call.attempt.legs:
         out += drop(call, leg, "no answer")
-    return [*out, *_dial_failed(call, now, "no-answer")]
+    return [*out, *_dial_failed(call, now, "no-answer", call.attempt.instead)]
 
 
-def _dial_failed(call: Call, now: float, cause: on.Cause) -> list[do.Effect]:
+def _dial_failed(
+    call: Call, now: float, cause: on.Cause, instead: Literal["flow", "message"]
+) -> list[do.Effect]:
     attempt, call.attempt = call.attempt, None
     out: list[do.Effect] = [do.ClearTimer("ring")]
     if attempt is not None and attempt.destination.kind == "agent":
         out.append(do.AgentDone(attempt.destination.name))
     if call.internal:
         return [*out, *end(call, now, "bye", cause)]
+    if instead == "message":
+        return out + take_message(call, now, (), call.rules.voicemail_s_max)
     call.phase = "flow"
     return [*out, do.StepFlow("dial-ended", cause)]
 
@@ -290,8 +316,9 @@ def flow_takes_message(call: Call, happened: on.FlowTakesMessage, now: float) ->
 
 
 def message_begins(call: Call, happened: on.PlayDone, now: float) -> list[do.Effect]:
-    if happened.play != call.play or call.recording:
+    if happened.play != call.play:
         return []
+    call.play = ""  # the same report again means nothing
     call.marks.message = now
     return [
         *start_recording(call, "", "voicemail"),
@@ -303,7 +330,7 @@ def message_ends(
     call: Call, happened: on.KeyPressed | on.TimerFired, now: float
 ) -> list[do.Effect]:
     """``#`` or the longest message: thank the caller and hang up."""
-    if isinstance(happened, on.KeyPressed) and (happened.key != "#" or not call.recording):
+    if isinstance(happened, on.KeyPressed) and (happened.key != "#" or call.play):
         return []
     if isinstance(happened, on.TimerFired) and happened.name != "voicemail":
         return []

@@ -193,12 +193,14 @@ def offer_won(call: Call, happened: on.OfferWon, now: float) -> list[do.Effect]:
     if not is_up(call, offer.winner):
         return _lost_at_once(call, offer)
     del call.offers[offer.fence]
-    out: list[do.Effect] = [do.ClearTimer(ring_timer(offer.fence)), do.ClearTimer("announce")]
+    out: list[do.Effect] = [do.ClearTimer(ring_timer(offer.fence))]
+    out += [do.ClearTimer(name) for name in ("announce", "message")]
     for leg in offer.legs:
         if leg != offer.winner:
             out += drop(call, leg, "answered elsewhere")
     out += hush(call, "answered elsewhere")
     call.phase = "talking"
+    call.waits_since, call.left_by_overflow = 0.0, ()
     call.other_leg, call.agent, call.talk_since = offer.winner, offer.agent, now
     call.marks.connected = call.marks.connected or now
     call.marks.talk_cut = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from router import call_callback as again
 from router import call_flow as flow
 from router import call_offers as ring
 from router import call_talking as talk
@@ -27,8 +28,16 @@ _ANYWHERE: dict[type, Handler] = {
 }
 
 _BY_PHASE: dict[Phase, dict[type, Handler]] = {
-    "new": {on.Arrive: flow.arrive},
+    "new": {on.Arrive: flow.arrive, on.CallBack: again.call_back},
     "arriving": {on.LegUp: flow.picked_up, on.Queued: wait.queued},
+    "calling-back": {
+        on.LegRinging: again.caller_rings,
+        on.LegUp: again.caller_reached,
+        on.LegGone: again.caller_away,
+        on.LegRedirected: again.caller_redirects,
+        on.TimerFired: again.rang_out,
+        on.Withdrawn: again.given_up,
+    },
     "flow": {
         on.KeyPressed: flow.flow_key,
         on.PlayDone: flow.flow_heard,
@@ -47,7 +56,8 @@ _BY_PHASE: dict[Phase, dict[type, Handler]] = {
         on.LegUp: ring.agent_answers,
         on.LegRinging: ring.agent_ringing,
         on.KeyPressed: wait.waiting_key,
-        on.TimerFired: wait.announce,
+        on.TimerFired: wait.care_timer,
+        on.PlayDone: wait.said,
         on.Queued: wait.queued,
         on.Offered: ring.offered,
         on.OfferWon: ring.offer_won,
@@ -60,12 +70,14 @@ _BY_PHASE: dict[Phase, dict[type, Handler]] = {
     "dialling": {
         on.LegGone: flow.dialled_gone,
         on.LegUp: flow.dialled_up,
+        on.LegRedirected: flow.dialled_redirected,
         on.LegRinging: flow.dialled_ringing,
         on.TimerFired: flow.dial_timer,
     },
     "talking": {
         on.LegGone: talk.talking_gone,
         on.LegUp: talk.target_up,
+        on.LegRedirected: talk.target_redirected,
         on.LegRinging: talk.target_rings,
         on.KeyPressed: talk.talking_key,
         on.LegHeld: talk.held,

@@ -217,6 +217,17 @@ def target_rings(call: Call, happened: on.LegRinging, now: float) -> list[do.Eff
     return []
 
 
+def target_redirected(call: Call, happened: on.LegRedirected, now: float) -> list[do.Effect]:
+    """As when dialling: the target is not there, and nobody else was asked for."""
+    leg = call.legs.get(happened.leg)
+    if leg is None or leg.state == "gone" or call.attempt is None:
+        return []
+    if leg.id not in call.attempt.legs:
+        return []
+    leg.state = "gone"
+    return _target_gone(call, on.LegGone(leg.id, "refused", "redirected"), now)
+
+
 def _target_gone(call: Call, happened: on.LegGone, now: float) -> list[do.Effect]:
     attempt = call.attempt
     if attempt is None:

@@ -1,95 +1,214 @@
-"""A call in its queue: music and position, offers to agents, and the ways out of waiting."""
+"""A call in its queue: what the caller hears, and the ways out of waiting."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
 
 from router import effects as do
 from router import inputs as on
 from router.call import Call, close_with, end, new_play
-from router.call_flow import take_message
+from router.call_flow import can_be_dialled, dial, take_message
 from router.call_offers import hush, ring_fired, rings
+
+RING_S_OVERFLOW = 60.0
+SPEECH_S_MAX = 30.0  # after so long nothing is being said any more, whatever was reported
 
 
 def queued(call: Call, happened: on.Queued, now: float) -> list[do.Effect]:
     care = happened.care
-    again = call.phase == "waiting"
+    again = call.phase == "waiting" and call.queue == care.queue
     call.phase, call.care, call.queue = "waiting", care, care.queue
     call.marks.queued, call.marks.short_abandon_s = now, care.short_abandon_s
+    call.marks.sent_on = 0.0
+    call.waits_since = call.waits_since or now
     call.hidden_keys = False
-    if again:
-        return []
-    out = _tell(call, greeting=True)
-    return [*out, do.SetTimer("announce", now + care.announce_s)]
+    return [] if again else care_begins(call, now)
 
 
-def _tell(call: Call, *, greeting: bool) -> list[do.Effect]:
+def care_begins(call: Call, now: float) -> list[do.Effect]:
+    """The first words and music; the announcements and messages to come."""
+    call.messages_said = 0
+    greeting = _tell(call, now, greeting=True)
+    return greeting + care_goes_on(call, now)
+
+
+def care_goes_on(call: Call, now: float) -> list[do.Effect]:
+    care = call.care or on.QueueCare(call.queue)
+    call.due, call.announce_at = (), 0.0
+    out: list[do.Effect] = []
+    if care.tells_position or care.tells_wait:
+        call.announce_at = now + care.announce_s
+        out.append(do.SetTimer("announce", call.announce_at))
+    if care.messages:
+        out.append(do.SetTimer("message", now + care.message_s))
+    return out
+
+
+def _tell(call: Call, now: float, *, greeting: bool) -> list[do.Effect]:
     care = call.care or on.QueueCare(call.queue)
     first, call.welcome = call.welcome, ()
+    call.speaks_until = now + SPEECH_S_MAX
+    key = "" if call.second_life else care.callback_key
     return [
         do.TellPosition(
-            call.caller_leg, new_play(call), care.language, care.callback_key, greeting, first
+            call.caller_leg,
+            new_play(call),
+            care.language,
+            key,
+            greeting,
+            first,
+            care.tells_position,
+            care.tells_wait,
         )
     ]
 
 
-def announce(call: Call, happened: on.TimerFired, now: float) -> list[do.Effect]:
-    if happened.name.startswith("ring-"):
-        return ring_fired(call, happened.name, now)
-    if happened.name != "announce" or call.care is None:
+def care_timer(call: Call, happened: on.TimerFired, now: float) -> list[do.Effect]:
+    """An announcement or a message is due. Neither cuts the other, an announcement goes first;
+    while a phone rings neither is begun, for the answer would cut it."""
+    name, care = happened.name, call.care
+    if name.startswith("ring-"):
+        return ring_fired(call, name, now)
+    if name not in ("announce", "message") or care is None:
         return []
-    out: list[do.Effect] = [do.SetTimer("announce", now + call.care.announce_s)]
-    return out if rings(call) else _tell(call, greeting=False) + out
+    at = now + (care.announce_s if name == "announce" else care.message_s)
+    out: list[do.Effect] = [do.SetTimer(name, at)]
+    announcement_first = name == "message" and 0.0 < call.announce_at <= now
+    if name == "announce":
+        call.announce_at = at
+    if rings(call):
+        return out
+    if now < call.speaks_until or announcement_first:
+        call.due = tuple(sorted({*call.due, name}))
+        return out
+    return [*_say(call, name, now), *out]
+
+
+def _say(call: Call, name: str, now: float) -> list[do.Effect]:
+    call.due = tuple(other for other in call.due if other != name)
+    if name == "announce":
+        return _tell(call, now, greeting=False)
+    messages = call.care.messages if call.care else ()
+    if not messages:
+        return []
+    prompt = messages[call.messages_said % len(messages)]
+    call.messages_said += 1
+    return [speak(call, now, prompt)]
+
+
+def speak(call: Call, now: float, prompt: object) -> do.Play:
+    call.speaks_until = now + SPEECH_S_MAX
+    return do.Play(call.caller_leg, new_play(call), (prompt,), then_music=True)
+
+
+def said(call: Call, happened: on.PlayDone, now: float) -> list[do.Effect]:
+    """Music again; what became due meanwhile is said, where no phone rings."""
+    if happened.play != call.play:
+        return []
+    call.speaks_until = 0.0
+    if rings(call):
+        call.due = ()
+    return _say(call, call.due[0], now) if call.due else []
 
 
 def waiting_key(call: Call, happened: on.KeyPressed, now: float) -> list[do.Effect]:
     care = call.care
     if happened.leg != call.caller_leg or care is None or happened.key != care.callback_key:
         return []
-    return promise_callback(call, now)
+    return [] if call.second_life else promise_callback(call, now)
 
 
 def promise_callback(call: Call, now: float) -> list[do.Effect]:
     """The caller need not hold the line: note the number, confirm, hang up."""
-    number = call.caller
-    if not any(sign.isdigit() for sign in number):
-        return leave(call, now, "overflowed") + take_message(
-            call, now, (), call.rules.voicemail_s_max
-        )
-    out = leave(call, now, "callback-requested")
-    call.callback_number, call.marks.callback = number, now
+    out = _stop_waiting(call, now, "caller left the queue")
+    if not can_be_dialled(call.caller):
+        message = take_message(call, now, (), call.rules.voicemail_s_max)
+        return [*out, do.LeaveQueue("overflowed"), *message]
+    out.append(do.RequestCallback(call.queue, call.caller))
+    return out + _confirm_callback(call, now)
+
+
+def _confirm_callback(call: Call, now: float) -> list[do.Effect]:
+    call.callback_number, call.marks.callback = call.caller, now
     language = call.care.language if call.care else call.rules.language
-    phrase = do.Phrase("callback-confirmed", language)
-    return out + close_with(call, now, (phrase,), "bye")
+    return close_with(call, now, (do.Phrase("callback-confirmed", language),), "bye")
 
 
-def leave(
-    call: Call, now: float, how: Literal["overflowed", "callback-requested", "removed"]
-) -> list[do.Effect]:
-    """Out of the queue, with no phone left ringing."""
+def _stop_waiting(call: Call, now: float, reason: str) -> list[do.Effect]:
+    """No phone left ringing, nothing more to be announced."""
     call.marks.waited_s = max(0.0, now - call.marks.queued)
-    out: list[do.Effect] = [do.ClearTimer("announce")]
-    out += hush(call, "caller left the queue")
-    call.phase = "closing"
-    return [*out, do.LeaveQueue(how)]
+    call.due, call.phase = (), "closing"
+    return [do.ClearTimer("announce"), do.ClearTimer("message"), *hush(call, reason)]
+
+
+# --- overflow ----------------------------------------------------------------------------------
 
 
 def overflowed(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
-    """The floor ended the visit already."""
-    call.marks.waited_s = max(0.0, now - call.marks.queued)
-    out: list[do.Effect] = [do.ClearTimer("announce")]
-    out += hush(call, "overflow")
-    if happened.to == "flow":
-        call.phase = "flow"
-        return [*out, do.StepFlow("queue-left", happened.reason)]
-    call.phase = "closing"
-    if happened.to == "callback" and any(sign.isdigit() for sign in call.caller):
-        call.callback_number, call.marks.callback = call.caller, now
-        language = call.care.language if call.care else call.rules.language
-        return out + close_with(call, now, (do.Phrase("callback-confirmed", language),), "bye")
-    if happened.to in ("voicemail", "callback"):
-        return out + take_message(call, now, (), call.rules.voicemail_s_max)
-    return out + end(call, now, "no-answer", "waited too long")
+    """The floor ended the visit already; ``to`` says how the call goes on."""
+    out = _stop_waiting(call, now, "overflow")
+    marks = call.marks
+    marks.sent_on = now
+    call.left_by_overflow = (*call.left_by_overflow, call.queue)
+    if happened.reason == "queue closed" and now <= call.waits_since:
+        marks.queued, marks.refused = 0.0, now  # was never let in, so never waited
+    kind = happened.to.partition(":")[0]
+    return out + WAYS.get(kind, _to_message)(call, happened, now)
+
+
+def _to_flow(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
+    call.phase = "flow"
+    return [do.StepFlow("queue-left", happened.reason)]
+
+
+def _to_message(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
+    return take_message(call, now, (), call.rules.voicemail_s_max)
+
+
+def _to_callback(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
+    if call.second_life or not can_be_dialled(call.caller):
+        return _to_message(call, happened, now)
+    request = do.RequestCallback(call.queue, call.caller, call.waits_since)
+    return [request, *_confirm_callback(call, now)]
+
+
+def _to_queue(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
+    """With the same wishes and the old clock. A queue that the call left so is not entered
+    again: queues that overflow into each other must come to an end."""
+    queue = happened.to.partition(":")[2]
+    if queue in call.left_by_overflow:
+        return _to_message(call, happened, now)
+    call.phase = "waiting"
+    wish = call.wish or do.EnterQueue(queue)
+    return [
+        do.EnterQueue(queue, wish.priority, wish.rank, wish.skills, origin=call.waits_since),
+    ]
+
+
+def _to_announcement(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
+    return close_with(call, now, happened.prompts, "no-answer")
+
+
+def _to_number(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
+    """Out of Offhook; a message where nobody answers there."""
+    to = on.Destination("external", happened.to.partition(":")[2])
+    wanted = on.FlowDials(to, RING_S_OVERFLOW, happened.targets)
+    return dial(call, now, wanted, instead="message")
+
+
+def _hang_up(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
+    return end(call, now, "no-answer", "waited too long")
+
+
+WAYS: dict[str, Callable[[Call, on.Overflowed, float], list[do.Effect]]] = {
+    "flow": _to_flow,
+    "voicemail": _to_message,
+    "callback": _to_callback,
+    "queue": _to_queue,
+    "announcement": _to_announcement,
+    "number": _to_number,
+    "hang-up": _hang_up,
+}
 
 
 def silent_caller(call: Call, happened: on.MediaLost, now: float) -> list[do.Effect]:

@@ -50,7 +50,7 @@ class EnterQueue:
 
 @value(frozen=True, slots=True)
 class LeaveQueue:
-    end: Literal["abandoned", "overflowed", "callback-requested", "removed"]
+    end: Literal["abandoned", "overflowed", "removed"]
 
 
 @value(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class RequestCallback:
 
     queue: str
     number: str
+    origin: float = 0.0  # since when the caller has waited, where the visit is over; 0: from now on
 
 
 @value(frozen=True, slots=True)

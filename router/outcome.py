@@ -21,6 +21,7 @@ class Milestones:
     queued: float = 0.0  # start of the visit that counts (the latest)
     waited_s: float = 0.0  # of the visit that ended last
     short_abandon_s: float = 5.0
+    sent_on: float = 0.0  # policy ended the wait: what the caller leaves then is no queue
     connected: float = 0.0  # an agent joined
     dialled: float = 0.0  # a party outside joined
     talk_cut: float = 0.0  # a talk ended by loss and was not resumed
@@ -37,7 +38,8 @@ def _missed(marks: Milestones, cause: Cause) -> bool:
 
 
 def _short(marks: Milestones, cause: Cause) -> bool:
-    return marks.queued > 0 and marks.waited_s < marks.short_abandon_s and cause in LEFT
+    left = marks.queued > 0 and not marks.sent_on and cause in LEFT
+    return left and marks.waited_s < marks.short_abandon_s
 
 
 LEFT: frozenset[Cause] = frozenset({"bye", "cancel"})

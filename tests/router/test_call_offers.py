@@ -11,7 +11,7 @@ from router import events as facts
 from router import inputs as on
 from router.call import Call
 from router.call_table import step
-from tests.router.test_call import CARE, Story
+from tests.router.stories import CARE, Story
 
 
 def ringing(story: Story) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from router import effects as do
 from router import events as facts
 from router import inputs as on
-from tests.router.test_call import Story
+from tests.router.stories import Story
 
 
 def test_a_silent_holder_is_asked() -> None:

@@ -7,7 +7,7 @@ import pytest
 from router import effects as do
 from router import events as facts
 from router import inputs as on
-from tests.router.test_call import Story
+from tests.router.stories import Story
 
 
 @pytest.mark.parametrize("kind", ["queue", "flow"])
