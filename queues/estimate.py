@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.errors import MisuseError
-from config.values import value
+from config.values import changed, value
 from queues.estimate_ahead import Ahead, Outlooks, place_of
 from queues.estimate_model import Outlook
 from queues.estimate_staff import Kind, Place, Pool, Staff
@@ -50,6 +50,7 @@ from queues.offers import FloorEvent
 from queues.rules import FloorRules
 
 SLACK_S = 0.5  # a promise that would move by less stays
+ALONE = 8.0  # calls in one line share their luck: in a line of so many, each counts for half
 SLOWER = 1.05  # service that takes longer by this factor is slower than expected
 RINGING = 0.5  # squared coefficient of variation of the time a phone rings
 
@@ -81,7 +82,7 @@ class Promise:
 class Track:
     """A waiting call. ``bounds`` are the calibrated scores of when it joined: they stay its
     own, so that no promise grows because we learned to promise less. ``first`` is the outlook
-    of that moment, None where an agent was free."""
+    of that moment, None where an agent was free; what came of it counts by ``weight``."""
 
     pool: Pool
     place: Place
@@ -93,6 +94,7 @@ class Track:
     offers: int = 0
     is_callback: bool = False
     first: Outlook | None = None
+    weight: float = 1.0
     promise: Promise | None = None
 
 
@@ -166,11 +168,13 @@ class Estimates:
         self._staff.refresh(pool)
         if not pool.duty:
             return None
-        if not pool.line and pool.has_ready():
+        ready = not pool.line and pool.has_ready()
+        if ready:
             found = self._ringing(queue)
         else:
             found, _ = self._outlooks.outlook(pool, place, now, now)
-        return _estimate(found, self._outlooks.learned(queue).quantiles.bounds)
+        estimate = _estimate(found, self._outlooks.learned(queue).quantiles.bounds)
+        return changed(estimate, low_s=0.0) if ready else estimate
 
     def of(self, call: str, now: float) -> Estimate | None:
         """For a waiting call, as it may be told. With ``raised`` the old promise stands until
@@ -183,6 +187,8 @@ class Estimates:
             return None
         found, ahead = looked
         fresh = _estimate(found, track.bounds)
+        if track.offers:  # a phone rings, and may be answered at once
+            fresh = changed(fresh, low_s=0.0)
         promise = track.promise
         high_at = now + fresh.high_s
         if promise is None or high_at < promise.high_at - SLACK_S:
@@ -200,7 +206,7 @@ class Estimates:
     def _look(self, track: Track, now: float) -> tuple[Outlook, Ahead] | None:
         pool = track.pool
         if track.offers:
-            return self._ringing(pool.kind.queue), Ahead(0.0, 0.0, 0.0)
+            return self._ringing(pool.kind.queue), Ahead()
         self._staff.refresh(pool)
         if not pool.duty:
             return None
@@ -220,7 +226,7 @@ class Estimates:
         pool = track.pool
         if pool.left_since(promise.fact):
             return "agent-left"
-        if any(rival.inserted_since(promise.fact, track.place) for rival, _ in pool.rivals):
+        if any(rival.inserted_since(promise.fact, track.place) for rival, _, _ in pool.rivals):
             return "inserted-ahead"
         if now >= promise.high_at:
             return "slower-than-expected"
@@ -254,6 +260,7 @@ class Estimates:
         if pool.duty and (pool.line or not pool.has_ready()):
             found, ahead = self._outlooks.outlook(pool, place, track.since, now)
             track.first = found
+            track.weight = ALONE / (ALONE + ahead.releases)
             track.promise = self._promise(track, now, now + found.at(bounds[1]), ahead)
         pool.line.add(place)
 
@@ -329,8 +336,8 @@ class Estimates:
         learned.patience.add(waited_s, event.end == "abandoned")
         if track.first is not None and event.end == "connected":
             score = track.first.score(waited_s)
-            learned.quantiles.add(score)
-            self._outlooks.all.add(score)
+            learned.quantiles.add(score, track.weight)
+            self._outlooks.all.add(score, track.weight)
 
     def _callback_placed(self, call: str, event: CallbackPlaced, now: float) -> None:
         needs = tuple(sorted(event.skills.items()))
@@ -357,7 +364,7 @@ class Estimates:
         if track is None:
             return
         looked = self._look(track, now)
-        ahead = looked[1] if looked is not None else Ahead(1.0, 0.0, 0.0)
+        ahead = looked[1] if looked is not None else Ahead()
         track.promise = self._promise(track, now, now + event.high_s, ahead)
 
     # Agents.

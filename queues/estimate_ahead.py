@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from queues.estimate_learning import Mean, Patience, Quantiles
 from queues.estimate_model import OVERTAKEN_MAX, Outlook, outlook
@@ -12,6 +13,7 @@ from queues.waiting import IN_CLASS, PROMOTED
 
 TALK_S = 180.0  # expected of a queue before anything is known
 RING_S = 4.0
+HALVINGS = 8
 
 
 class Learned:
@@ -26,14 +28,36 @@ class Learned:
         self.quantiles = Quantiles(wider)
 
 
+class Burden(NamedTuple):
+    """Calls of another pool that go first: seconds of work in them, and how many agents may
+    take them of this pool (``both``) and beside it (``rest``)."""
+
+    work_s: float
+    both: int
+    rest: int
+    cycle_s: float
+
+    def left_s(self, seconds: float) -> float:
+        """The work that falls to this pool's agents if all of it is to be done by then."""
+        left = self.work_s - seconds * self.rest
+        return min(left, seconds * self.both) if left > 0.0 else 0.0
+
+
 @dataclass(slots=True)
 class Ahead:
-    """``releases`` of agents that are needed, this call's own included, and the seconds of work
-    in them; ``taken`` is how many agents calls yet to come will keep busy that go first."""
+    """What comes before a call.
 
-    releases: float
-    work_s: float
-    taken: float
+    ``own`` are the calls of its own kind and itself, ``work_s`` the seconds of work in them;
+    ``burdens`` are of the pools that share agents with this one; ``taken`` is how many agents
+    calls yet to come will keep busy that go first. ``releases`` is the sum: how often agents
+    of this pool must get free until this call's turn.
+    """
+
+    own: float = 1.0
+    work_s: float = 0.0
+    taken: float = 0.0
+    releases: float = 0.0
+    burdens: list[Burden] = field(default_factory=list)
 
 
 class Outlooks:
@@ -73,75 +97,115 @@ class Outlooks:
         return found, ahead
 
     def _in_class(self, pool: Pool, place: Place, now: float) -> tuple[Outlook, Ahead]:
-        ahead = Ahead(1.0, 0.0, 0.0)
+        ahead = Ahead()
         soon: list[tuple[float, float, float]] = []  # calls a second, for how long, cycle
-        mix = flow_sum = 0.0
-        for rival, share in pool.rivals:
+        mix = flows = 0.0
+        for rival, both, rest in pool.rivals:
             rules = self.rules.queue(rival.kind.queue) or QueueRules()
             cycle_s = self.learned(rival.kind.queue).cycle.mean
-            flow = rival.arrivals.at(now) * share
+            flow = rival.arrivals.at(now) * both / (both + rest)
             mix += flow * cycle_s
-            flow_sum += flow
+            flows += flow
             if rival.line:
-                count = rival.line.below(place) * share
-                ahead.releases += count
-                ahead.work_s += count * cycle_s
+                self._count(ahead, pool, rival, rival.line.below(place), both, rest)
             if rules.rank == EMERGENCY_RANK or (place[0] == IN_CLASS and rules.rank < place[1]):
                 ahead.taken += flow * cycle_s
             elif place[0] == IN_CLASS and rules.rank == place[1]:
                 head_start_s = place[3] - now - rules.target_s
                 if head_start_s > 0.0:
                     soon.append((flow, head_start_s, cycle_s))
-        ahead.work_s += mix / flow_sum if flow_sum else self.learned(pool.kind.queue).cycle.mean
+        ahead.work_s += mix / flows if flows else self.learned(pool.kind.queue).cycle.mean
         found = self._drain(pool, ahead)
         if soon:
             for flow, head_start_s, cycle_s in soon:
                 count = flow * min(head_start_s, found.mean_s)
-                ahead.releases += count
+                ahead.own += count
                 ahead.work_s += count * cycle_s
             found = self._drain(pool, ahead)
-        return self._lifted(pool, place, now, found, ahead), ahead
+        if place[0] == IN_CLASS:
+            found = self._lifted(pool, place, now, found, ahead)
+        return found, ahead
+
+    def _count(
+        self, ahead: Ahead, pool: Pool, rival: Pool, count: int, both: int, rest: int
+    ) -> None:
+        if not count:
+            return
+        cycle_s = self.learned(rival.kind.queue).cycle.mean
+        if rival is pool:
+            ahead.own += count
+            ahead.work_s += count * cycle_s
+        else:
+            ahead.burdens.append(Burden(count * cycle_s, both, rest, cycle_s))
 
     def _lifted(
         self, pool: Pool, place: Place, now: float, found: Outlook, ahead: Ahead
     ) -> Outlook:
         """Calls of lower classes whom the starvation bound will lift over this one meanwhile."""
-        lifted = 0.0
-        for rival, share in pool.rivals:
+        lifted = False
+        for rival, both, rest in pool.rivals:
             rules = self.rules.queue(rival.kind.queue) or QueueRules()
-            if place[0] != IN_CLASS or rules.rank <= place[1] or not rival.line:
+            if rules.rank <= place[1] or not rival.line:
                 continue
             before = now + found.mean_s - self.rules.starvation_s + rules.target_s
             count = rival.line.below((IN_CLASS, rules.rank, 1, before)) - rival.line.below(place)
             if count > 0:
-                lifted += count * share
-                cycle_s = self.learned(rival.kind.queue).cycle.mean
-                ahead.releases += count * share
-                ahead.work_s += count * share * cycle_s
+                lifted = True
+                self._count(ahead, pool, rival, count, both, rest)
         return self._drain(pool, ahead) if lifted else found
 
     def _by_deadline(self, pool: Pool, place: Place) -> tuple[Outlook, Ahead]:
         """As if the starvation bound had lifted all who wait: one order by deadline."""
-        ahead = Ahead(1.0, self.learned(pool.kind.queue).cycle.mean, 0.0)
-        for rival, share in pool.rivals:
+        ahead = Ahead(work_s=self.learned(pool.kind.queue).cycle.mean)
+        for rival, both, rest in pool.rivals:
             if rival.line:
                 rank = (self.rules.queue(rival.kind.queue) or QueueRules()).rank
-                count = rival.line.below((IN_CLASS, rank, 1, place[3])) * share
-                ahead.releases += count
-                ahead.work_s += count * self.learned(rival.kind.queue).cycle.mean
+                count = rival.line.below((IN_CLASS, rank, 1, place[3]))
+                self._count(ahead, pool, rival, count, both, rest)
         return self._drain(pool, ahead), ahead
 
     def _drain(self, pool: Pool, ahead: Ahead) -> Outlook:
         learned = self.learned(pool.kind.queue)
         agents = max(pool.duty - ahead.taken, pool.duty * (1.0 - OVERTAKEN_MAX))
+        clear_s = clearing_s(ahead, agents)
+        releases, work_s = ahead.own, ahead.work_s
+        for burden in ahead.burdens:
+            mine_s = burden.left_s(clear_s)
+            work_s += mine_s
+            releases += mine_s / burden.cycle_s
+        ahead.releases = releases
         return outlook(
-            ahead.releases,
+            releases,
             agents,
-            ahead.work_s / ahead.releases,
+            work_s / releases,
             learned.cycle.spread,
             learned.patience.rate,
             learned.ring.mean,
         )
+
+
+def clearing_s(ahead: Ahead, agents: float) -> float:
+    """How long this pool's agents need for what falls to them of the work ahead.
+
+    Agents whom two pools share help where callers wait longer. So another pool's work falls to
+    this pool's agents only as far as its other agents do not get it done in that same time, and
+    never more than the shared agents can do: t with
+    own work + sum over others of clamp(work - t rest, 0, t both) = t agents, by halving.
+    """
+    low = ahead.work_s / agents
+    if not ahead.burdens:
+        return low
+    high = (ahead.work_s + sum(burden.work_s for burden in ahead.burdens)) / agents
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        work_s = ahead.work_s
+        for burden in ahead.burdens:
+            work_s += burden.left_s(middle)
+        if work_s > middle * agents:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def place_of(

@@ -104,9 +104,9 @@ class Quantiles:
             high = own * high + (1.0 - own) * self._wider._high
         return (low, high) if low <= high else (high, low)
 
-    def add(self, score: float) -> None:
-        """One more outcome."""
-        self._count += 1.0
-        step = max(_STEP, _STEP_FIRST / self._count)
+    def add(self, score: float, weight: float) -> None:
+        """One more outcome, of a weight of at most 1."""
+        self._count += weight
+        step = weight * max(_STEP, _STEP_FIRST / (1.0 + self._count))
         self._low += step * (TAIL - (score < self._low))
         self._high += step * ((score > self._high) - TAIL)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import log1p, sqrt
 from typing import NamedTuple
 
-DRIFT = 0.04  # squared relative error of the mean itself: staff and traffic change meanwhile
+DRIFT = 0.03  # squared relative error of the mean itself: staff and traffic change meanwhile
 OVERTAKEN_MAX = 0.85  # of the agents' time, what calls of higher classes are assumed to take
 
 

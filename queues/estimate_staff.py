@@ -80,8 +80,8 @@ class Kind(NamedTuple):
 class Pool:
     """The calls of one kind that wait and are not being offered, and the groups for them.
 
-    ``rivals`` are (pool, share): how much of each call of that pool falls to this one's agents,
-    as the duty of version ``known`` has it. ``_inserted`` remembers, of the calls that came
+    ``rivals`` are (pool, both, rest): how many of the agents on duty for that pool's calls may
+    take this one's too, and how many may not, as the duty of version ``known`` has it. ``_inserted`` remembers, of the calls that came
     since a given fact, the foremost: (fact, key) with both ascending.
     """
 
@@ -105,7 +105,7 @@ class Pool:
         self.arrivals = Rate(ARRIVALS_MEMORY_S)
         self.duty = 0
         self.known = -1
-        self.rivals: list[tuple[Pool, float]] = []
+        self.rivals: list[tuple[Pool, int, int]] = []
         self._inserted: list[tuple[int, Place]] = []
 
     def has_ready(self) -> bool:
@@ -129,7 +129,7 @@ class Pool:
     def left_since(self, fact: int) -> bool:
         """Whether an agent left after this fact: one for these calls, or for calls that share
         agents with them."""
-        return any(group.left > fact for pool, _ in self.rivals for group in pool.groups) or any(
+        return any(group.left > fact for pool, _, _ in self.rivals for group in pool.groups) or any(
             group.left > fact for group in self.groups
         )
 
@@ -225,7 +225,7 @@ class Staff:
         for other in self.pools.values():
             both = pool.overlap(other)
             if both:
-                pool.rivals.append((other, both / other.overlap(other)))
+                pool.rivals.append((other, both, other.overlap(other) - both))
 
     def change(
         self,
