@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from config.values import value
 from queues.events import Presence, SortKey
@@ -12,6 +12,7 @@ from queues.wants import Needs, Wants
 
 READY = "ready"
 NO_PHONE = "no phone"
+STANDINGS = (READY, NO_PHONE, *(name for name in get_args(Presence) if name != "available"))
 SKILLS = "skills"
 LEVEL = "level"
 NOT_ASKED = "not this agent"

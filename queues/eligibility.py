@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from queues.agents import LEVEL, NOT_ASKED, READY, SKILLS, Agent, AgentKey
+from queues.agents import LEVEL, NOT_ASKED, READY, SKILLS, STANDINGS, Agent, AgentKey
 from queues.events import SortKey
 from queues.order import Line
 from queues.rules import PERSONAL, FloorRules
@@ -42,25 +42,15 @@ class Team:
         self.rank = RANKS[strategy]
         self.by_needs = strategy in BY_NEEDS
         self.agents: dict[str, Agent] = {}
-        self.standings: dict[str, int] = {}
+        self.standings = dict.fromkeys(STANDINGS, 0)
         self.levels: dict[int, int] = {}
         self.pools: dict[Wants, Pool] = {}
 
-    def count(self, standing: str, level: int, change: int) -> None:
-        """So many more agents stand like this."""
-        self.standings[standing] = self.standings.get(standing, 0) + change
-        if standing == READY:
-            self.levels[level] = self.levels.get(level, 0) + change
-
     def key(self, agent: Agent, wants: Wants) -> AgentKey:
         """The agent's sort key for calls that want this."""
-        return AgentKey(
-            agent.level(self.queue),
-            self.rank(agent, self.queue, wants.needs),
-            agent.others(self.queue),
-            agent.idle_step,
-            agent.id,
-        )
+        figure = self.rank(agent, self.queue, wants.needs)
+        level, others = agent.level(self.queue), agent.others(self.queue)
+        return AgentKey(level, figure, others, agent.idle_step, agent.id)
 
 
 class Eligibility:
@@ -82,7 +72,7 @@ class Eligibility:
         self._pool_count = 0
         self._empty: dict[Pool, None] = {}  # without calls, the longest empty first
         self._loose: dict[str, Agent] = {}
-        self._lined: dict[str, dict[str, AgentKey]] = {}  # agent in lines -> queue -> key
+        self._keys: dict[str, dict[str, AgentKey]] = {}  # ready agent -> queue -> key
 
     # Agents.
 
@@ -102,10 +92,9 @@ class Eligibility:
     def _join(self, team: Team, agent: Agent) -> None:
         level = agent.level(team.queue)
         team.agents[agent.id] = agent
-        team.count(agent.standing, level, 1)
+        team.standings[agent.standing] += 1
+        team.levels[level] = team.levels.get(level, 0) + (agent.standing == READY)
         self._teams_of[agent.id].append((team, level))
-        if agent.id in self._lined:
-            self._lined[agent.id][team.queue] = team.key(agent, Wants())
         for pool in team.pools.values():
             if not agent.lacks(team.queue, pool.wants):
                 self._pools_of[agent.id][pool] = None
@@ -113,21 +102,26 @@ class Eligibility:
     def restand(self, agent: Agent, standing: str) -> None:
         """The agent's standing changes from ``agent.standing`` to ``standing``."""
         former, agent.standing = agent.standing, standing
-        for team, level in self._teams_of[agent.id]:
-            team.count(former, level, -1)
-            team.count(standing, level, 1)
+        teams = self._teams_of[agent.id]
+        for team, _ in teams:
+            team.standings[former] -= 1
+            team.standings[standing] += 1
         if former == READY:
+            for team, level in teams:
+                team.levels[level] -= 1
             self._take_out(agent)
         elif standing == READY:
+            for team, level in teams:
+                team.levels[level] += 1
             self._let_loose(agent)
 
     def rekey(self, agent: Agent) -> None:
         """The figures of a ready agent changed."""
-        if agent.id in self._lined:
-            self._take_out(agent)
-            self._let_loose(agent)
+        self._take_out(agent)
+        self._let_loose(agent)
 
     def _let_loose(self, agent: Agent) -> None:
+        self._keys[agent.id] = {}
         self._loose[agent.id] = agent
         if len(self._loose) > LOOSE_MAX:
             self._line_up()
@@ -135,8 +129,6 @@ class Eligibility:
     def _line_up(self) -> None:
         """Those who stay ready take their places in the lines."""
         for agent in self._loose.values():
-            keys = {team.queue: team.key(agent, Wants()) for team, _ in self._teams_of[agent.id]}
-            self._lined[agent.id] = keys
             for pool in self._pools_of[agent.id]:
                 pool.ready.add(self._key(agent, pool))
         self._loose.clear()
@@ -145,13 +137,18 @@ class Eligibility:
         if self._loose.pop(agent.id, None) is None:
             for pool in self._pools_of[agent.id]:
                 pool.ready.remove(self._key(agent, pool))
-            del self._lined[agent.id]
+        del self._keys[agent.id]
 
     def _key(self, agent: Agent, pool: Pool) -> AgentKey:
-        """The key of an agent as it stands in the lines."""
-        if pool.team.by_needs:
-            return pool.team.key(agent, pool.wants)
-        return self._lined[agent.id][pool.team.queue]
+        """The key of a ready agent, made once."""
+        team = pool.team
+        if team.by_needs:
+            return team.key(agent, pool.wants)
+        keys = self._keys[agent.id]
+        key = keys.get(team.queue)
+        if key is None:
+            key = keys[team.queue] = team.key(agent, pool.wants)
+        return key
 
     # Calls.
 
@@ -203,7 +200,7 @@ class Eligibility:
         for agent in (team.agents[ident] for ident in members if ident in team.agents):
             if not agent.lacks(team.queue, pool.wants):
                 self._pools_of[agent.id][pool] = None
-                if agent.id in self._lined:
+                if agent.standing == READY and agent.id not in self._loose:
                     pool.ready.add(self._key(agent, pool))
 
     def _forget(self, pool: Pool) -> None:
@@ -217,7 +214,6 @@ class Eligibility:
         if not team.pools and (not team.agents or team.queue.startswith(PERSONAL)):
             for ident in team.agents:
                 self._teams_of[ident].remove((team, 1))
-                self._lined.get(ident, {}).pop(team.queue, None)
             del self._teams[team.queue]
 
     # Decisions.
@@ -237,7 +233,7 @@ class Eligibility:
         best = pool.ready.first()
         for agent in self._loose.values():
             if pool in self._pools_of[agent.id]:
-                key = pool.team.key(agent, pool.wants)
+                key = self._key(agent, pool)
                 if best is None or key < best:
                     best = key
         return best
@@ -260,7 +256,7 @@ class Eligibility:
         pool = self._pool(call)
         team, wants = pool.team, pool.wants
         found = {reason: n for reason, n in team.standings.items() if n and reason != READY}
-        unfit = team.standings.get(READY, 0) - len(pool.ready) - len(self._loose_for(pool))
+        unfit = team.standings[READY] - len(pool.ready) - len(self._loose_for(pool))
         if unfit and wants.only:
             asked = team.agents.get(wants.only)
             others = team.standings[READY] - (asked is not None and asked.standing == READY)
@@ -290,22 +286,25 @@ class Eligibility:
     def signed_in(self, queue: str) -> int:
         """How many agents serve the queue and are signed in."""
         standings = self._standings(queue)
-        return sum(standings.values()) - standings.get("signed-out", 0)
+        return sum(standings.values()) - standings["signed-out"]
 
     def working(self, queue: str) -> int:
         """How many agents serve the queue, are signed in and not on a break."""
-        return self.signed_in(queue) - self._standings(queue).get("on-break", 0)
+        return self.signed_in(queue) - self._standings(queue)["on-break"]
 
     def _standings(self, queue: str) -> dict[str, int]:
         team = self._teams.get(queue)
         if team is not None:
             return team.standings
+        standings = dict.fromkeys(STANDINGS, 0)
         agent = self._agents.get(queue.removeprefix(PERSONAL))
-        return {agent.standing: 1} if agent is not None and agent.serves(queue) else {}
+        if agent is not None and agent.serves(queue):
+            standings[agent.standing] = 1
+        return standings
 
     def _loose_for(self, pool: Pool) -> list[AgentKey]:
         return [
-            pool.team.key(agent, pool.wants)
+            self._key(agent, pool)
             for agent in self._loose.values()
             if pool in self._pools_of[agent.id]
         ]
