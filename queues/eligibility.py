@@ -241,9 +241,11 @@ class Eligibility:
     def ready_for(self, call: WaitingCall, count: int) -> list[AgentKey]:
         """The first ``count`` ready agents in the order that may take the call."""
         pool = self._pool(call)
-        found = list(islice(pool.ready, count))
-        loose = self._loose_for(pool)
-        return sorted(found + loose)[:count] if loose else found
+        found = self._loose_for(pool)
+        if pool.ready:
+            found += islice(pool.ready, count)
+        found.sort()
+        return found[:count]
 
     def runners_up(self, call: WaitingCall) -> list[AgentKey]:
         """The next best after the first, at most ``RUNNERS_UP_MAX``."""

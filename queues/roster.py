@@ -84,6 +84,7 @@ class Roster:
         """The agent's part of ``OfferEnded``, for the agent's pending offer."""
         agent.fence = 0
         agent.until = 0.0
+        self._timers.drop(Kind.LEASE, agent.id)
         if event.end != "withdrawn" and not event.queue.startswith(PERSONAL):
             agent.offered = agent.offered | {event.queue: event.fence}
         if event.end == "accepted":
@@ -112,26 +113,29 @@ class Roster:
         agent.after, agent.after_reason = event.after, event.after_reason
         if event.presence == "talking" and call:
             self.talks[call] = agent.id
-        self.set_presence(agent, event.presence, now)
+        if event.presence != agent.presence or agent.fence == 0:
+            self.set_presence(agent, event.presence, now)
 
     def set_presence(self, agent: Agent, presence: Presence, now: float) -> None:
         """The presence alone, with what hangs on it: figures, standing, timers.
 
         A withdrawn offer costs nobody the turn: idle time and the queue's lot stay.
         """
-        keep = ""
-        if presence != agent.presence:
-            if agent.presence == "signed-out":
+        former, keep = agent.presence, ""
+        if presence != former:
+            if former == "signed-out":
                 agent.signed_in_at, agent.handled_s, agent.taken = now, 0.0, 0
-            elif agent.presence in HANDLING:
+            elif former in HANDLING:
                 agent.handled_s += now - agent.since
             if presence == "available":
-                if agent.presence in OFFERED:
+                if former in OFFERED:
                     keep = agent.queue
                 else:
                     self._get_free(agent, now)
             agent.presence = presence
             agent.since = now
+            if former == "wrap-up":
+                self._timers.drop(Kind.WRAP_UP, agent.id)
         self._restand(agent, keep)
         self._time(agent)
         if presence == "signed-out" and agent.id not in self._rules.agents:
@@ -167,11 +171,8 @@ class Roster:
         self._eligibility.restand(agent, standing)
 
     def _time(self, agent: Agent) -> None:
+        """Set the timers that the agent has now."""
         if agent.presence == "wrap-up":
             self._timers.set(Kind.WRAP_UP, agent.id, agent.until)
-        else:
-            self._timers.drop(Kind.WRAP_UP, agent.id)
         if agent.fence:
             self._timers.set(Kind.LEASE, agent.id, agent.until)
-        else:
-            self._timers.drop(Kind.LEASE, agent.id)
