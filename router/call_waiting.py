@@ -36,10 +36,10 @@ def care_goes_on(call: Call, now: float) -> list[do.Effect]:
     care = call.care or on.QueueCare(call.queue)
     call.due, call.announce_at = (), 0.0
     out: list[do.Effect] = []
-    if care.tells_position or care.tells_wait:
+    if _is_said(care, "announce"):
         call.announce_at = now + care.announce_s
         out.append(do.SetTimer("announce", call.announce_at))
-    if care.messages:
+    if _is_said(care, "message"):
         out.append(do.SetTimer("message", now + care.message_s))
     return out
 
@@ -69,7 +69,7 @@ def care_timer(call: Call, happened: on.TimerFired, now: float) -> list[do.Effec
     name, care = happened.name, call.care
     if name.startswith("ring-"):
         return ring_fired(call, name, now)
-    if name not in ("announce", "message") or care is None:
+    if care is None or not _is_said(care, name):
         return []
     at = now + (care.announce_s if name == "announce" else care.message_s)
     out: list[do.Effect] = [do.SetTimer(name, at)]
@@ -84,13 +84,18 @@ def care_timer(call: Call, happened: on.TimerFired, now: float) -> list[do.Effec
     return [*_say(call, name, now), *out]
 
 
+def _is_said(care: on.QueueCare, name: str) -> bool:
+    """Whether this queue has what the timer is for: the call may have come from another."""
+    if name == "announce":
+        return care.tells_position or care.tells_wait
+    return name == "message" and bool(care.messages)
+
+
 def _say(call: Call, name: str, now: float) -> list[do.Effect]:
     call.due = tuple(other for other in call.due if other != name)
     if name == "announce":
         return _tell(call, now, greeting=False)
     messages = call.care.messages if call.care else ()
-    if not messages:
-        return []
     prompt = messages[call.messages_said % len(messages)]
     call.messages_said += 1
     return [speak(call, now, prompt)]
