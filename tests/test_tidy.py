@@ -63,6 +63,7 @@ CORES = (
 # In a core's folder and not a core: they turn effects into datagrams and bytes, facts into rows.
 SHELLS = (
     "queues/decisions.py",
+    "queues/figures_store.py",
     "queues/tables.py",
     "router/sip/transport*.py",
     "router/sip/datagrams.py",
