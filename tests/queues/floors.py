@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from queues.agents import READY
+from queues.agents import READY, Agent
 from queues.floor import Floor
 from queues.offers import Effect, Fact, FloorEvent, Offer, OfferStale, Overflow, Withdraw
-from queues.rules import AgentRules, FloorRules, QueueRules
+from queues.rules import PERSONAL, AgentRules, FloorRules, QueueRules, personal_queue
+from queues.waiting import WaitingCall
 
 
 def rules(
@@ -117,14 +119,17 @@ def picture(floor: Floor) -> dict[str, Any]:
         "lines": {name: list(line) for name, line in sorted(state.lines.items())},
         "timers": dict(sorted(state.timers.pending().items())),
         "open": {
-            (queue, needs): (list(pool.calls), list(pool.ready))
-            for queue, pools in sorted(eligibility._pools.items())
-            for needs, pool in sorted(pools.items())
+            (queue, pool.wants): (list(pool.calls), pool.head)
+            for queue, team in sorted(eligibility._teams.items())
+            for pool in sorted(team.pools.values(), key=lambda pool: pool.wants)
             if pool.calls
         },
+        "order": {name: eligibility.everyone(call) for name, call in sorted(state.calls.items())},
+        "clocks": dict(sorted(state.roster.lottery._clocks.items())),
         "standings": {
-            queue: {reason: n for reason, n in sorted(counts.items()) if n}
-            for queue, counts in sorted(eligibility._standings.items())
+            queue: {reason: n for reason, n in sorted(team.standings.items()) if n}
+            for queue, team in sorted(eligibility._teams.items())
+            if team.agents and not queue.startswith(PERSONAL)
         },
     }
 
@@ -136,12 +141,24 @@ def unmatched(floor: Floor) -> list[tuple[str, str]]:
         (call.call, agent.id)
         for call in state.calls.values()
         for agent in state.agents.values()
-        if not call.offered_to
+        if not call.rung
         and agent.presence == "available"
         and agent.reachable
-        and call.queue in agent.rules.queues
-        and agent.can(call.needs)
+        and may_take(agent, call)
     ]
+
+
+def may_take(agent: Agent, call: WaitingCall) -> bool:
+    """Whether the agent is the call's, presence apart; written out once more."""
+    level = agent.rules.queues.get(call.queue)
+    if call.queue == personal_queue(agent.id):
+        level = 1
+    if level is None or (call.wants.only and call.wants.only != agent.id):
+        return False
+    if call.wants.level_max and level > call.wants.level_max:
+        return False
+    skills = agent.rules.skills
+    return all(skill in skills and skills[skill] <= weakest for skill, weakest in call.wants.needs)
 
 
 def indexes_agree(floor: Floor) -> None:
@@ -151,15 +168,39 @@ def indexes_agree(floor: Floor) -> None:
         mine = [call for call in state.calls.values() if call.queue == queue]
         assert list(line) == sorted(call.key() for call in mine)
     assert sum(len(line) for line in state.lines.values()) == len(state.calls)
-    for queue, pools in state.eligibility._pools.items():
-        for needs, pool in pools.items():
-            assert list(pool.calls) == sorted(
-                call.key()
-                for call in state.calls.values()
-                if (call.queue, call.needs) == (queue, needs) and not call.offered_to
-            )
-            assert list(pool.ready) == sorted(
-                agent.key(queue, state.rules.idle_step_s)
-                for agent in state.agents.values()
-                if agent.standing == READY and queue in agent.rules.queues and agent.can(needs)
-            )
+    pools_agree(floor)
+
+
+def pools_agree(floor: Floor) -> None:
+    """The pools hold exactly the calls that may be offered and the ready agents."""
+    state = floor._desk.state
+    eligibility = state.eligibility
+    ready = {agent.id for agent in state.agents.values() if agent.standing == READY}
+    assert set(eligibility._loose) <= ready
+    assert eligibility._keys.keys() == ready
+    pools = [pool for team in eligibility._teams.values() for pool in team.pools.values()]
+    assert len(pools) == eligibility._pool_count
+    assert set(eligibility._empty) == {pool for pool in pools if not pool.calls}
+    for pool in pools:
+        assert pool.head == pool.calls.first()
+        assert list(pool.ready) == sorted(
+            pool.team.key(agent, pool.wants)
+            for agent in state.agents.values()
+            if agent.id in ready - eligibility._loose.keys()
+            and agent.serves(pool.team.queue)
+            and not agent.lacks(pool.team.queue, pool.wants)
+        )
+    waiting = [key.call for pool in pools for key in pool.calls]
+    assert len(waiting) == len(set(waiting))
+    assert set(waiting) == {
+        call.call
+        for call in state.calls.values()
+        if not call.rung and (call.callback is None or call.callback.stage != "resting")
+    }
+    for team in eligibility._teams.values():
+        agents = [agent for agent in state.agents.values() if agent.serves(team.queue)]
+        assert team.agents == {agent.id: agent for agent in agents}
+        counts = Counter(agent.standing for agent in agents)
+        assert {reason: n for reason, n in team.standings.items() if n} == counts
+        levels = Counter(a.level(team.queue) for a in agents if a.standing == READY)
+        assert {level: n for level, n in team.levels.items() if n} == levels

@@ -15,6 +15,7 @@ from queues.floor import Floor
 from queues.offers import Effect, Fact, Overflow
 from queues.presence import NEXT
 from queues.rules import AgentRules, FloorRules, QueueRules
+from queues.strategies import RANKS
 from queues.waiting import EMERGENCY, PROMOTED, CallKey
 from tests.queues.floors import Watched, indexes_agree, picture, stale, unmatched
 
@@ -29,6 +30,7 @@ queue_rules = st.builds(
     credit_s=st.sampled_from([0.0, 5.0]),
     wrap_up_s=st.sampled_from([0.0, 4.0, 10.0]),
     ring_timeout_s=st.just(15.0),
+    strategy=st.sampled_from(sorted(RANKS)),
     wait_max_s=st.sampled_from([40.0, 400.0]),
     skills=st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 3), max_size=1),
 )
@@ -36,6 +38,8 @@ agent_rules = st.builds(
     AgentRules,
     queues=st.dictionaries(st.sampled_from(QUEUES), st.integers(1, 3), min_size=1),
     skills=st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 3)),
+    position=st.integers(0, 2),
+    weight=st.sampled_from([0.5, 1.0, 4.0]),
 )
 floor_rules = st.builds(
     FloorRules,
@@ -127,7 +131,7 @@ class FloorMachine(RuleBasedStateMachine):
                     continue
                 if not agent.rules.queues.get(other.queue):
                     continue
-                if agent.can(other.needs) and other.call in self.keys:
+                if not agent.lacks(other.queue, other.wants) and other.call in self.keys:
                     assert winner.key() < other.key()
                     same_class = winner.rank == other.rank and winner.promoted == other.promoted
                     if same_class and not winner.returned:
@@ -328,8 +332,10 @@ def shuffled(chosen: FloorRules) -> FloorRules:
             for name, queue in reversed(chosen.queues.items())
         },
         agents={
-            name: AgentRules(
-                dict(reversed(agent.queues.items())), dict(reversed(agent.skills.items()))
+            name: replace(
+                agent,
+                queues=dict(reversed(agent.queues.items())),
+                skills=dict(reversed(agent.skills.items())),
             )
             for name, agent in reversed(chosen.agents.items())
         },
