@@ -104,7 +104,7 @@ class Attempt:
 class SecondLife:
     """A callback: the agent who is held for it, and the ways to the caller that are left."""
 
-    agent: str
+    agent: str  # until their phone rings
     fence: int
     targets: tuple[str, ...]
 

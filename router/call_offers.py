@@ -14,6 +14,7 @@ from router.call import (
     Call,
     Offer,
     drop,
+    end,
     fact,
     is_up,
     new_leg,
@@ -62,6 +63,8 @@ def offered(call: Call, happened: on.Offered, now: float) -> list[do.Effect]:
         happened.each_s,
     )
     call.offers[offer.fence] = offer
+    if call.second is not None and call.second.fence == offer.fence:
+        call.second.agent = ""
     return _next_phone(call, offer, now)
 
 
@@ -225,13 +228,22 @@ def _lost_at_once(call: Call, offer: Offer) -> list[do.Effect]:
 
 
 def offer_stale(call: Call, happened: on.OfferStale, now: float) -> list[do.Effect]:
-    offer = call.offers.get(happened.fence)
-    return _hush_one(call, offer, _elsewhere(call, offer, "offer lapsed")) if offer else []
+    return _over(call, happened.fence, "offer lapsed", now)
 
 
 def withdrawn(call: Call, happened: on.Withdrawn, now: float) -> list[do.Effect]:
-    offer = call.offers.get(happened.fence)
-    return _hush_one(call, offer, _elsewhere(call, offer, happened.reason)) if offer else []
+    return _over(call, happened.fence, happened.reason, now)
+
+
+def _over(call: Call, fence: int, reason: str, now: float) -> list[do.Effect]:
+    offer, second = call.offers.get(fence), call.second
+    if offer is not None:
+        return _hush_one(call, offer, _elsewhere(call, offer, reason))
+    if second is None or not second.agent or second.fence != fence:
+        return []
+    # A callback's caller answered in the instant that the agent left: the floor calls again.
+    call.phase = "closing"
+    return end(call, now, "no-answer", reason)
 
 
 def _elsewhere(call: Call, offer: Offer, reason: str) -> str:

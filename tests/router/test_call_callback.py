@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from router import effects as do
@@ -142,6 +140,30 @@ def test_an_agent_who_goes_before_the_caller_answers_stops_the_dialling() -> Non
     assert len(story.of(do.Finished)) == 1
 
 
+@pytest.mark.parametrize(
+    "word",
+    [on.OfferStale("", 7), on.Withdrawn("anna", 7, "signed out")],
+    ids=["stale", "withdrawn"],
+)
+def test_an_agent_who_goes_in_the_instant_of_the_answer_leaves_the_callback_to_the_floor(
+    word: on.Input,
+) -> None:
+    """The entry stands as it was: the visit that never began is not left."""
+    story = Callback().reach()
+    story.feed(word)
+    assert len(story.of(do.Finished)) == 1
+    assert story.of(do.LeaveQueue) == []
+    assert story.of(do.CallbackMissed) == []
+
+
+def test_a_withdrawal_after_the_agents_phone_rang_leaves_the_caller_waiting() -> None:
+    story = Callback().reach()
+    story.offer("anna", 7)
+    story.feed(on.Withdrawn("anna", 7, "phone gone"))
+    story.feed(on.OfferStale("anna", 7))
+    assert story.call.phase == "waiting"
+
+
 def test_a_redirecting_phone_of_the_caller_is_not_followed() -> None:
     story = Callback()
     story.feed(on.LegRedirected(story.leg, "sip:elsewhere"))
@@ -185,7 +207,7 @@ def test_ids_of_two_attempts_and_of_the_first_life_differ() -> None:
     second.talk()
     third.call = Call("c", CallRules(recordings_dir="/r"))
     third.effects = []
-    third.feed(dataclasses.replace(on.CallBack("1", (OUT,), CARE, "anna", 8, 30.0, "t", "100")))
+    third.feed(on.CallBack("1", (OUT,), CARE, "anna", 8, 30.0, "t", "100"))
     third.reach()
     third.talk()
     lives = [first, second, third]
