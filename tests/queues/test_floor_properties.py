@@ -127,7 +127,7 @@ class FloorMachine(RuleBasedStateMachine):
             if winner is None or agent is None:
                 continue
             for other in state.calls.values():
-                if other.offered_to or other.call in back_later:
+                if other.rung or other.call in back_later:
                     continue
                 if not agent.rules.queues.get(other.queue):
                     continue
@@ -291,14 +291,13 @@ class FloorMachine(RuleBasedStateMachine):
     def one_offer_or_call_each(self) -> None:
         state = self.watched.floor._desk.state
         for call in state.calls.values():
-            if call.offered_to:
-                agent = state.agents[call.offered_to]
+            for agent in (state.agents[rung] for rung in call.rung):
                 assert (agent.presence, agent.call) == ("offered", call.call)
                 assert agent.fence
         for agent in state.agents.values():
             assert (agent.presence == "offered") == bool(agent.fence)
             if agent.presence == "offered":
-                assert state.calls[agent.call].offered_to == agent.id
+                assert agent.id in state.calls[agent.call].rung
         talking = [a.call for a in state.agents.values() if a.presence == "talking" and a.call]
         assert len(talking) == len(set(talking))
         assert not set(talking) & state.calls.keys()
