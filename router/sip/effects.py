@@ -104,12 +104,15 @@ class Answered:
 @value(frozen=True, slots=True)
 class Refused:
     """An outgoing leg ended without an answer: final status >= 300, 408 for no answer at
-    all (timer B), 503 for a transport failure, 487 after our own CANCEL."""
+    all (timer B), 503 for a transport failure, 487 after our own CANCEL.
+
+    ``contacts``: where a 300, 301 or 302 sends the call, sip, sips and tel URIs, the most
+    preferred first, at most 8; never the URI that was called."""
 
     leg: str
     status: int
     reason: str
-    contacts: tuple[str, ...] = ()  # of a 3xx
+    contacts: tuple[str, ...] = ()
     retry_after_s: int | None = None
 
 

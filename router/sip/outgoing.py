@@ -10,13 +10,13 @@ from router.sip.effects import Progressed
 from router.sip.leg import Leg, Outstanding
 from router.sip.lexical import quote as quoted
 from router.sip.message import Headers, ParseError, Request, Response, Uri
+from router.sip.redirection import contacts_of
 from router.sip.reliable import prove
 from router.sip.session_timer import MIN_SE_S, as_client, ask
 from router.sip.target import Credentials, Target
 from router.sip.useragent import Why, end_fork, fire, start_timer
 
 _USER_SAFE = "-_.!~*'()&=+$,;?/#"  # RFC 3261 25.1, and '#'
-_CONTACTS_MAX = 8  # of a 3xx
 
 
 def new_leg(
@@ -165,18 +165,15 @@ def _on_refusal(core: Core, call: Outstanding, response: Response, now: float) -
         leg.forks.clear()
         send_invite(core, leg, now)
         return
-    contacts: tuple[str, ...] = ()
-    retry_after = None
     try:
-        if response.status < 400:
-            contacts = tuple(c.uri for c in response.contacts[:_CONTACTS_MAX])
         retry_after = response.retry_after
     except ParseError:
-        pass  # the refusal stands without them
+        retry_after = None  # the refusal stands without it
     why = Why(
         status=response.status,
         reason=response.reason,
-        contacts=contacts,
+        # who was hung up on is not called elsewhere
+        contacts=contacts_of(response, call.request.uri) if leg.state == "calling" else (),
         retry_after_s=retry_after,
     )
     fire(core, leg, "refused", now, why)
