@@ -93,6 +93,7 @@ async def test_the_parts(node: Node) -> None:
     ):
         assert values(found[name], "worker") == {"media-0": value}
     assert values(found["offhook_journal_reader_lag_entries"], "reader").keys() == {
+        "figures",
         "records",
         "recordings",
         "state",
