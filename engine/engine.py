@@ -22,6 +22,7 @@ from engine.arrivals import Arrivals
 from engine.callers import CALLERS_MAX, Callers
 from engine.clock import Clock
 from engine.events import Wiring
+from engine.figures import FiguresReader
 from engine.files import RecordingsReader
 from engine.floorside import FloorSide
 from engine.flows import Flows
@@ -48,7 +49,6 @@ from engine.workers import Workers
 from ivr.catalogue import MUSIC
 from ivr.loader import FlowSet
 from ivr.prompts import PromptStore
-from queues.statistics import Statistics
 from recordings.client import Finisher
 from recordings.store import RecordingStore
 from router import effects as do
@@ -102,7 +102,8 @@ class Engine:
         self.records = TicketStore(parts.database)
         self.database = parts.database
         self.callers = Callers()
-        self.statistics = Statistics()
+        self.figures = FiguresReader(parts.journal, clock, parts.database, settings.data_dir)
+        self.statistics = self.figures.statistics
         self.holds = Holds(parts.journal)
         self.liveness = Liveness(timers, clock)
         self.started_at = clock.now()
@@ -221,6 +222,7 @@ class Engine:
             return Snapshot()
 
     async def _start_stores(self) -> None:
+        self.figures.start()
         reader, state = self._parts.reader, self._parts.state
         self.records_reader = self.journal.subscribe(
             "records", await _position("database", reader.position), reader.apply, RECORDS_PACE
@@ -265,6 +267,7 @@ class Engine:
         await self.workers.close()
         self.liveness.close()
         self.timers.close()  # no deadline finds the journal closed
+        await self.figures.close()
         await self.journal.close()
         await self._parts.state.close()
         await self._parts.finisher.close()
