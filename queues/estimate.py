@@ -28,7 +28,7 @@ from typing import Any
 
 from config.errors import MisuseError
 from config.values import changed, value
-from queues.estimate_ahead import Ahead, Outlooks, place_of
+from queues.estimate_ahead import Ahead, look, nobody, place_of
 from queues.estimate_model import Outlook
 from queues.estimate_staff import Kind, Place, Pool, Staff
 from queues.events import (
@@ -50,7 +50,7 @@ from queues.offers import FloorEvent
 from queues.rules import FloorRules
 
 SLACK_S = 0.5  # a promise that would move by less stays
-ALONE = 8.0  # calls in one line share their luck: in a line of so many, each counts for half
+ALONE = 8  # in a line of so many calls, every second one is scored
 SLOWER = 1.05  # service that takes longer by this factor is slower than expected
 RINGING = 0.5  # squared coefficient of variation of the time a phone rings
 
@@ -82,7 +82,7 @@ class Promise:
 class Track:
     """A waiting call. ``bounds`` are the calibrated scores of when it joined: they stay its
     own, so that no promise grows because we learned to promise less. ``first`` is the outlook
-    of that moment, None where an agent was free; what came of it counts by ``weight``."""
+    of that moment, None where an agent was free or where this call is not scored."""
 
     pool: Pool
     place: Place
@@ -94,7 +94,6 @@ class Track:
     offers: int = 0
     is_callback: bool = False
     first: Outlook | None = None
-    weight: float = 1.0
     promise: Promise | None = None
 
 
@@ -105,7 +104,6 @@ class Estimates:
     def __init__(self, rules: FloorRules) -> None:
         self._rules = rules
         self._staff = Staff(rules)
-        self._outlooks = Outlooks(rules)
         self._tracks: dict[str, Track] = {}
         self._facts = 0
         self._handlers: dict[type[Any], Callable[[str, Any, float], None]] = {
@@ -126,9 +124,7 @@ class Estimates:
     def adopt(self, rules: FloorRules) -> None:
         """Other rules at once; promises stay."""
         self._rules = rules
-        self._staff.adopt(rules)
-        waiting = {track.pool.kind.queue for track in self._tracks.values()}
-        self._outlooks.adopt(rules, waiting)
+        self._staff.adopt(rules, {track.pool.kind.queue for track in self._tracks.values()})
         for track in self._tracks.values():
             track.pool = self._staff.pool(track.pool.kind)
             if not track.offers:
@@ -172,8 +168,8 @@ class Estimates:
         if ready:
             found = self._ringing(queue)
         else:
-            found, _ = self._outlooks.outlook(pool, place, now, now)
-        estimate = _estimate(found, self._outlooks.learned(queue).quantiles.bounds)
+            found, _ = look(pool, place, now, now, self._rules.starvation_s)
+        estimate = _estimate(found, self._staff.learned(queue).quantiles.bounds)
         return changed(estimate, low_s=0.0) if ready else estimate
 
     def of(self, call: str, now: float) -> Estimate | None:
@@ -206,17 +202,17 @@ class Estimates:
     def _look(self, track: Track, now: float) -> tuple[Outlook, Ahead] | None:
         pool = track.pool
         if track.offers:
-            return self._ringing(pool.kind.queue), Ahead()
+            return self._ringing(pool.kind.queue), nobody()
         self._staff.refresh(pool)
         if not pool.duty:
             return None
-        return self._outlooks.outlook(pool, track.place, track.since, now)
+        return look(pool, track.place, track.since, now, self._rules.starvation_s)
 
     def _ringing(self, queue: str) -> Outlook:
-        return Outlook(max(self._outlooks.learned(queue).ring.mean, 0.1), RINGING)
+        return Outlook(max(self._staff.learned(queue).ring.mean, 0.1), RINGING)
 
     def _promise(self, track: Track, now: float, high_at: float, ahead: Ahead) -> Promise:
-        cycle_s = self._outlooks.learned(track.pool.kind.queue).cycle.mean
+        cycle_s = track.pool.learned.cycle.mean
         return Promise(now, high_at, self._facts, ahead.releases, cycle_s)
 
     def _reason(
@@ -230,7 +226,7 @@ class Estimates:
             return "inserted-ahead"
         if now >= promise.high_at:
             return "slower-than-expected"
-        if self._outlooks.learned(pool.kind.queue).cycle.mean > SLOWER * promise.cycle_s:
+        if pool.learned.cycle.mean > SLOWER * promise.cycle_s:
             return "slower-than-expected"
         # Behind the slowest course that the promise allowed for?
         course = (now - promise.at) / (promise.high_at - promise.at)
@@ -249,19 +245,22 @@ class Estimates:
             promoted=event.promoted,
             returned=event.returned,
         )
-        bounds = self._outlooks.learned(event.queue).quantiles.bounds
+        bounds = self._staff.learned(event.queue).quantiles.bounds
         track = Track(pool, place, event.origin or now, now, bounds)
         track.promoted, track.returned = event.promoted, event.returned
         self._forget(call)
         self._tracks[call] = track
         pool.arrivals.add(now)
         pool.note_inserted(self._facts, place)
-        self._staff.refresh(pool)
-        if pool.duty and (pool.line or not pool.has_ready()):
-            found, ahead = self._outlooks.outlook(pool, place, track.since, now)
-            track.first = found
-            track.weight = ALONE / (ALONE + ahead.releases)
-            track.promise = self._promise(track, now, now + found.at(bounds[1]), ahead)
+        # Calls in one line share their luck. Scoring one of so many costs less and learns as much.
+        pool.unscored += 1
+        if pool.unscored * ALONE >= ALONE + len(pool.line) + len(pool.rivals) and (
+            pool.line or not pool.has_ready()
+        ):
+            self._staff.refresh(pool)
+            if pool.duty:
+                pool.unscored = 0
+                track.first, _ = look(pool, place, track.since, now, self._rules.starvation_s)
         pool.line.add(place)
 
     def _call_widened(self, call: str, event: CallWidened, now: float) -> None:
@@ -287,7 +286,7 @@ class Estimates:
         track.pool.note_inserted(self._facts, place)
         # Somebody decided otherwise about this very call: what it was told is void.
         track.first = track.promise = None
-        track.bounds = self._outlooks.learned(event.queue).quantiles.bounds
+        track.bounds = self._staff.learned(event.queue).quantiles.bounds
 
     def _call_promoted(self, call: str, event: CallPromoted, now: float) -> None:
         track = self._tracks.get(call)
@@ -321,7 +320,7 @@ class Estimates:
         if event.end == "accepted":
             worker = self._staff.workers.get(event.agent)
             if worker is not None:
-                self._outlooks.learned(event.queue).ring.add(now - worker.began)
+                self._staff.learned(event.queue).ring.add(now - worker.began)
         elif track.offers:
             track.offers -= 1
             if not track.offers:
@@ -332,18 +331,18 @@ class Estimates:
         if track is None or track.is_callback:
             return
         waited_s = now - track.joined
-        learned = self._outlooks.learned(track.pool.kind.queue)
+        learned = track.pool.learned
         learned.patience.add(waited_s, event.end == "abandoned")
         if track.first is not None and event.end == "connected":
             score = track.first.score(waited_s)
-            learned.quantiles.add(score, track.weight)
-            self._outlooks.all.add(score, track.weight)
+            learned.quantiles.add(score)
+            self._staff.quantiles.add(score)
 
     def _callback_placed(self, call: str, event: CallbackPlaced, now: float) -> None:
         needs = tuple(sorted(event.skills.items()))
         pool = self._staff.pool(Kind(event.queue, needs, event.level_max))
         place = place_of(event.rank, event.deadline, event.place, promoted=event.promoted)
-        bounds = self._outlooks.learned(event.queue).quantiles.bounds
+        bounds = self._staff.learned(event.queue).quantiles.bounds
         self._forget(call)
         self._tracks[call] = Track(
             pool, place, event.origin, now, bounds, promoted=event.promoted, is_callback=True
@@ -364,7 +363,7 @@ class Estimates:
         if track is None:
             return
         looked = self._look(track, now)
-        ahead = looked[1] if looked is not None else Ahead()
+        ahead = looked[1] if looked is not None else nobody()
         track.promise = self._promise(track, now, now + event.high_s, ahead)
 
     # Agents.
@@ -383,7 +382,7 @@ class Estimates:
             worker.queue = event.queue
             return
         if worker.queue:  # the call that was in hand is done
-            self._outlooks.learned(worker.queue).cycle.add(now - worker.began)
+            self._staff.learned(worker.queue).cycle.add(now - worker.began)
             worker.queue = ""
         if event.presence in ("offered", "reserved"):
             worker.began = now

@@ -9,6 +9,8 @@ from math import exp
 
 TAIL = 0.1  # outside an 80 % interval on either side
 NORMAL_TAIL = 1.2816  # the standard normal's quantile for it
+TALK_S = 180.0  # expected of a queue before anything is known
+RING_S = 4.0
 
 _STEP = 0.04
 _STEP_FIRST = 0.5
@@ -104,9 +106,21 @@ class Quantiles:
             high = own * high + (1.0 - own) * self._wider._high
         return (low, high) if low <= high else (high, low)
 
-    def add(self, score: float, weight: float) -> None:
-        """One more outcome, of a weight of at most 1."""
-        self._count += weight
-        step = weight * max(_STEP, _STEP_FIRST / (1.0 + self._count))
+    def add(self, score: float) -> None:
+        """One more outcome."""
+        self._count += 1.0
+        step = max(_STEP, _STEP_FIRST / self._count)
         self._low += step * (TAIL - (score < self._low))
         self._high += step * ((score > self._high) - TAIL)
+
+
+class Learned:
+    """What is known of one queue."""
+
+    __slots__ = ("cycle", "patience", "quantiles", "ring")
+
+    def __init__(self, wrap_up_s: float, wider: Quantiles | None) -> None:
+        self.cycle = Mean(RING_S + TALK_S + wrap_up_s, 5.0, 100.0, 0.5)  # offer to free again
+        self.ring = Mean(RING_S, 5.0, 100.0, 0.25)  # offer to answer
+        self.patience = Patience()
+        self.quantiles = Quantiles(wider)

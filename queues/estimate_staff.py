@@ -9,9 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import NamedTuple
 
-from queues.estimate_learning import Rate
+from queues.estimate_learning import Learned, Quantiles, Rate
 from queues.order import Line
-from queues.rules import PERSONAL, AgentRules, FloorRules
+from queues.rules import EMERGENCY_RANK, PERSONAL, AgentRules, FloorRules, QueueRules
 
 Place = tuple[int, int, int, float, int]
 """(tier, class, turn, deadline, sequence): what ``queues.waiting.CallKey`` orders by."""
@@ -81,8 +81,10 @@ class Pool:
     """The calls of one kind that wait and are not being offered, and the groups for them.
 
     ``rivals`` are (pool, both, rest): how many of the agents on duty for that pool's calls may
-    take this one's too, and how many may not, as the duty of version ``known`` has it. ``_inserted`` remembers, of the calls that came
-    since a given fact, the foremost: (fact, key) with both ascending.
+    take this one's too, and how many may not, as the duty of version ``known`` has it;
+    ``overtakers`` are (pool, share): those whose newcomers go before calls of this one.
+    ``unscored`` counts newcomers. ``_inserted`` remembers, of the calls that came since a
+    given fact, the foremost: (fact, place) with both ascending.
     """
 
     __slots__ = (
@@ -92,20 +94,35 @@ class Pool:
         "groups",
         "kind",
         "known",
+        "learned",
         "line",
+        "overtakers",
         "rivals",
+        "rules",
+        "unscored",
         "worker",
     )
 
-    def __init__(self, kind: Kind, groups: frozenset[Group], worker: Worker | None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        groups: frozenset[Group],
+        worker: Worker | None,
+        rules: QueueRules,
+        learned: Learned,
+    ) -> None:
         self.kind = kind
         self.groups = groups
         self.worker = worker  # the one agent of a kind with ``only``
+        self.rules = rules
+        self.learned = learned
         self.line = CallLine()
         self.arrivals = Rate(ARRIVALS_MEMORY_S)
         self.duty = 0
         self.known = -1
+        self.unscored = 0
         self.rivals: list[tuple[Pool, int, int]] = []
+        self.overtakers: list[tuple[Pool, float]] = []
         self._inserted: list[tuple[int, Place]] = []
 
     def has_ready(self) -> bool:
@@ -125,6 +142,15 @@ class Pool:
             return 0
         group = worker.group
         return int(worker.on_duty and group in self.groups and group in other.groups)
+
+    def may_overtake(self, other: Pool) -> bool:
+        """Whether newcomers of this pool may go before calls of the other."""
+        mine, theirs = self.rules, other.rules
+        if mine.rank == EMERGENCY_RANK or theirs.rank == EMERGENCY_RANK:
+            return mine.rank < theirs.rank
+        return mine.rank < theirs.rank or (
+            mine.rank == theirs.rank and mine.target_s < theirs.target_s
+        )
 
     def left_since(self, fact: int) -> bool:
         """Whether an agent left after this fact: one for these calls, or for calls that share
@@ -163,18 +189,27 @@ class CallLine(Line[Place]):
 
 
 class Staff:
-    """All agents, groups and pools. ``version`` changes with the duty of anybody."""
+    """All agents, groups, pools and what was learned of queues. ``version`` changes with the
+    duty of anybody."""
 
     def __init__(self, rules: FloorRules) -> None:
         self.version = 0
         self.workers: dict[str, Worker] = {}
         self.pools: dict[Kind, Pool] = {}
+        self.quantiles = Quantiles()
+        self._rules = rules
+        self._learned: dict[str, Learned] = {}
         self._groups: dict[object, Group] = {}
         self._pools_max = POOLS_MAX
-        self.adopt(rules)
+        self.adopt(rules, set())
 
-    def adopt(self, rules: FloorRules) -> None:
-        """Agents get the groups of other rules. All pools are new and without calls."""
+    def adopt(self, rules: FloorRules, waiting: set[str]) -> None:
+        """Agents get the groups of other rules. All pools are new and without calls. What was
+        learned of a queue that is gone is forgotten, unless it is one of ``waiting``."""
+        self._rules = rules
+        for queue in [name for name in self._learned if rules.queue(name) is None]:
+            if queue not in waiting:
+                del self._learned[queue]
         former, self.pools = self.pools, {}
         self._groups.clear()
         for ident in self.workers.keys() - rules.agents.keys():
@@ -193,6 +228,14 @@ class Staff:
                 self.pool(kind).arrivals = pool.arrivals
         self.version += 1
 
+    def learned(self, queue: str) -> Learned:
+        """What is known of a queue, begun where nothing is."""
+        found = self._learned.get(queue)
+        if found is None:
+            rules = self._rules.queue(queue) or QueueRules()
+            found = self._learned[queue] = Learned(rules.wrap_up_s, self.quantiles)
+        return found
+
     def pool(self, kind: Kind) -> Pool:
         """The pool of a kind of call, made where there is none yet."""
         pool = self.pools.get(kind)
@@ -205,7 +248,9 @@ class Staff:
                 groups = frozenset({worker.group} if worker.group is not None else ())
             else:
                 groups = frozenset(g for g in self._groups.values() if not only and g.can(kind))
-            pool = self.pools[kind] = Pool(kind, groups, worker)
+            rules = self._rules.queue(kind.queue) or QueueRules()
+            pool = Pool(kind, groups, worker, rules, self.learned(kind.queue))
+            self.pools[kind] = pool
             self.version += 1
         return pool
 
@@ -222,10 +267,14 @@ class Staff:
         pool.known = self.version
         pool.duty = pool.overlap(pool)
         pool.rivals = []
+        pool.overtakers = []
         for other in self.pools.values():
             both = pool.overlap(other)
             if both:
-                pool.rivals.append((other, both, other.overlap(other) - both))
+                every = other.overlap(other)
+                pool.rivals.append((other, both, every - both))
+                if other.may_overtake(pool):
+                    pool.overtakers.append((other, both / every))
 
     def change(
         self,
