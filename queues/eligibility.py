@@ -177,12 +177,12 @@ class Eligibility:
             team = self._made(call.queue)
         pool = team.pools.get(call.wants)
         if pool is None:
-            if self._pool_count >= POOLS_MAX and self._empty:
-                self._forget(next(iter(self._empty)))
             pool = team.pools[call.wants] = Pool(team, call.wants)
             self._pool_count += 1
-            self._empty[pool] = None
             self._fill(pool)
+            while self._pool_count > POOLS_MAX and self._empty:
+                self._forget(next(iter(self._empty)))
+            self._empty[pool] = None
         return pool
 
     def _made(self, queue: str) -> Team:
