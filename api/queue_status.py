@@ -26,7 +26,7 @@ Watcher = Annotated[Principal, Depends(allow("agent", "supervisor", "operator", 
 
 
 class Waiting(Shape):
-    """A call that waits. ``offered_to`` is the agent being rung for it."""
+    """A call that waits. ``offered_to`` are the agents being rung for it."""
 
     call: str
     position: int
@@ -106,7 +106,7 @@ def _waiting(view: WaitingView, now: float) -> Waiting:
         priority=view.priority,
         rank=view.rank,
         promoted=view.promoted,
-        offered_to=view.offered_to or None,
+        offered_to=", ".join(view.offered_to) or None,
     )
 
 

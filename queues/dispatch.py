@@ -5,9 +5,13 @@ from __future__ import annotations
 from heapq import heappop, heappush
 
 from config.errors import MisuseError
+from queues import callbacks, leaving
 from queues.agents import READY, Agent, AgentKey
+from queues.estimate import Estimates
 from queues.events import (
     AgentPresence,
+    BreakOverrun,
+    CallbackDue,
     CallPromoted,
     OfferEnd,
     OfferEnded,
@@ -20,8 +24,6 @@ from queues.offers import (
     Fact,
     FloorEvent,
     Offer,
-    Overflow,
-    OverflowReason,
     Withdraw,
 )
 from queues.presence import NEXT, Command, step
@@ -31,8 +33,8 @@ from queues.state import FloorState
 from queues.timers import Kind
 from queues.waiting import CallKey, WaitingCall
 
-LEASE_MARGIN_S = 5.0
 GONE = QueueRules(wrap_up_s=0.0)
+AWAY = frozenset({"signed-out", "on-break"})
 
 
 class Dispatch:
@@ -45,7 +47,10 @@ class Dispatch:
 
     def __init__(self, rules: FloorRules) -> None:
         self.state = FloorState(rules)
+        self.estimates = Estimates(rules)
         self.effects: list[Effect] = []
+        self._gone_away: list[Agent] = []
+        self._adopted = True
 
     def begin(self, now: float) -> None:
         self._clock(now)
@@ -56,6 +61,8 @@ class Dispatch:
         not go to an agent whom the rules took off the queue."""
         self._clock(now)
         self.state.adopt(rules)
+        self.estimates.adopt(rules)
+        self._adopted = True
 
     def _clock(self, now: float) -> None:
         if now < self.state.now:
@@ -68,17 +75,35 @@ class Dispatch:
         effects, self.effects = self.effects, []
         return effects
 
+    def take(self, call: str, event: FloorEvent, now: float) -> None:
+        """A fact: it changes the state, and the estimates learn from it."""
+        self.state.apply(call, event, now)
+        self.estimates.note(call, event, now)
+
     def emit(self, call: str, event: FloorEvent) -> None:
-        self.state.apply(call, event, self.state.now)
+        self.take(call, event, self.state.now)
         self.effects.append(Fact(call, event))
+        if type(event) is AgentPresence and event.presence in AWAY:
+            agent = self.state.agents.get(event.agent)
+            if agent is not None:
+                self._gone_away.append(agent)
 
     def _settle(self) -> None:
         """Match, then let fall due instant by instant, matching after each: an agent who got
         free before a caller's wait ran out still takes that caller."""
-        self._match()
+        self._turn()
         while due := self.state.timers.pop(self.state.now):
             for kind, ident in due:
                 self._fall_due(kind, ident)
+            self._turn()
+
+    def _turn(self) -> None:
+        """Match; where agents went away, whoever waits for one of them alone waits for anybody
+        from now on, and queues may be without staff."""
+        self._match()
+        if self._gone_away:
+            agents, self._gone_away = self._gone_away, []
+            leaving.agents_left(self, agents)
             self._match()
 
     def _fall_due(self, kind: Kind, ident: str) -> None:
@@ -89,42 +114,53 @@ class Dispatch:
             self._lapse(state.agents[ident])
         elif kind is Kind.PROMOTE:
             call = state.calls[ident]
-            self.emit(ident, CallPromoted(call.queue, state.now - call.since))
+            self.emit(ident, CallPromoted(call.queue, state.now - call.origin))
+        elif kind is Kind.WIDEN:
+            leaving.widen(self, state.calls[ident])
+        elif kind is Kind.DUE:
+            self.emit(ident, CallbackDue(state.calls[ident].queue))
+        elif kind is Kind.OVERFLOW:
+            leaving.overflow(self, state.calls[ident], "waited", "waited too long")
+        elif kind is Kind.EXPIRE:
+            callbacks.expire(self, state.calls[ident])
         else:
-            call = state.calls[ident]
-            rules = state.rules.queues.get(call.queue, QueueRules())
-            self.overflow(call, rules.overflow, "waited too long")
+            agent = state.agents[ident]
+            self.emit("", BreakOverrun(agent.id, agent.reason))
 
     # Matching.
 
     def _match(self) -> None:
-        """Offer calls in their order, each to the best agent, until no pair is left.
+        """Offer calls in their order, each to the best agent, until no pair is left; then let
+        ring-all calls ring the phones that nobody else wants.
 
         Only a call or an agent that changed can have got a match. The heap holds, for each,
         the first call it could lead to; that only moves back while calls are taken, so the
         least entry is the first call of all, once it is still open.
         """
         state = self.state
-        if not state.fresh_calls and not state.fresh_agents:
+        if not (state.fresh_calls or state.fresh_agents or state.fresh_rings):
             return
         heap: list[tuple[CallKey, str]] = []
         for call in state.fresh_calls:
-            waiting = state.calls[call]
-            if state.eligibility.best_agent(waiting) is not None:
-                heappush(heap, (waiting.key(), ""))
+            fresh = state.calls[call]
+            if state.eligibility.best_agent(fresh) is not None:
+                heappush(heap, (fresh.key(), ""))
         for agent in state.fresh_agents:
             self._push_best(heap, agent)
         while heap:
             key, agent = heappop(heap)
-            waiting = state.calls[key.call]
-            if not waiting.offered_to:
-                best = state.eligibility.best_agent(waiting)
+            found = state.calls[key.call]
+            if found.is_open:
+                best = state.eligibility.best_agent(found)
                 if best is not None:
-                    self._offer(waiting, best)
+                    self._offer(found, best)
             if agent:
                 self._push_best(heap, agent)
+        if state.ringing_all:
+            self._ring_all()
         state.fresh_calls.clear()
         state.fresh_agents.clear()
+        state.fresh_rings.clear()
 
     def _push_best(self, heap: list[tuple[CallKey, str]], agent: str) -> None:
         candidate = self.state.agents[agent]
@@ -133,24 +169,48 @@ class Dispatch:
             if key is not None:
                 heappush(heap, (key, agent))
 
-    def _offer(self, call: WaitingCall, best: AgentKey) -> None:
+    def _ring_all(self) -> None:
         state = self.state
-        rules = state.rules.queues[call.queue]
+        spare = any(state.agents[agent].standing == READY for agent in state.fresh_agents)
+        calls = state.ringing_all if spare else state.fresh_rings
+        for waiting in sorted((state.calls[call] for call in calls), key=WaitingCall.key):
+            room = state.rules_of(waiting).ring_all_max - len(waiting.rung)
+            for _ in range(room):
+                best = state.eligibility.best_agent(waiting)
+                if best is None:
+                    break
+                self._offer(waiting, best)
+
+    def _offer(self, call: WaitingCall, best: AgentKey) -> None:
+        if not call.on_line:
+            callbacks.reserve(self, call, best)
+            return
+        state = self.state
+        rules = state.rules_of(call)
+        fence = self.make_offer(call, best, state.now + state.lease_s(rules))
+        self.emit(call.call, AgentPresence(best.agent, "offered", queue=call.queue))
+        self.effects.append(Offer(call.call, best.agent, fence, call.queue, rules.ring_timeout_s))
+
+    def make_offer(self, call: WaitingCall, best: AgentKey, lease_until: float) -> int:
+        """The decision as a fact; its fence."""
+        state = self.state
         fence = state.fence + 1
-        runners_up = state.eligibility.runners_up(call)
         event = OfferMade(
             agent=best.agent,
             fence=fence,
             queue=call.queue,
-            lease_until=state.now + max(state.rules.lease_s, rules.ring_timeout_s + LEASE_MARGIN_S),
+            lease_until=lease_until,
             floor_version=state.version,
-            runners_up=tuple((key.agent, key.sort_key()) for key in runners_up),
+            runners_up=tuple(
+                (key.agent, key.sort_key()) for key in state.eligibility.runners_up(call)
+            ),
             excluded=state.eligibility.excluded(call),
             key=best.sort_key(),
+            strategy=state.rules_of(call).strategy,
+            kind="call" if call.on_line else "callback",
         )
         self.emit(call.call, event)
-        self.emit(call.call, AgentPresence(best.agent, "offered", queue=call.queue))
-        self.effects.append(Offer(call.call, best.agent, fence, call.queue, rules.ring_timeout_s))
+        return fence
 
     # Ends of offers and of visits.
 
@@ -165,38 +225,42 @@ class Dispatch:
         self.end_offer(agent, "withdrawn", reason)
         self.effects.append(Withdraw(call, agent.id, fence, reason))
 
+    def withdraw_all(self, call: WaitingCall, reason: str, but: str = "") -> None:
+        """All offers of a call, except to one agent."""
+        for agent in call.rung:
+            if agent != but:
+                self.withdraw(self.state.agents[agent], reason)
+
     def _lapse(self, agent: Agent) -> None:
-        """Nobody told how the ringing ended: treat the agent as one who did not answer."""
+        """Nobody told how the ringing ended: treat the agent as one who did not answer. An
+        agent who was reserved did nothing wrong."""
         call, fence = agent.call, agent.fence
-        self.end_offer(agent, "rung-out", "lease lapsed")
+        if agent.presence == "reserved":
+            callbacks.miss(self, agent, "lease lapsed")
+        else:
+            self.end_offer(agent, "rung-out", "lease lapsed")
         self.effects.append(Withdraw(call, agent.id, fence, "lease lapsed"))
 
     def end_visit(self, call: WaitingCall, end: VisitEnd, reason: str) -> None:
-        if call.offered_to:
-            self.withdraw(self.state.agents[call.offered_to], reason)
+        self.withdraw_all(call, reason)
         waited_s = self.state.now - call.since
-        rules = self.state.rules.queues.get(call.queue)
+        rules = self.state.rules.queue(call.queue)
         short = end == "abandoned" and rules is not None and waited_s < rules.short_abandon_s
         self.emit(
             call.call, QueueVisitEnded(call.queue, end, waited_s, short, returned=call.returned)
         )
 
-    def overflow(
-        self,
-        call: WaitingCall,
-        to: str,
-        reason: OverflowReason,
-    ) -> None:
-        self.end_visit(call, "overflowed", reason)
-        self.effects.append(Overflow(call.call, call.queue, to, reason))
-
     def retire(self) -> None:
-        """See off what the rules do not know: calls of gone queues, agents who are gone."""
+        """See off what the rules do not know: calls of gone queues, agents who are gone; and
+        what the rules would not have let be."""
         state = self.state
         for call, to in sorted(state.strays.items()):
-            self.overflow(state.calls[call], to, "queue removed")
+            leaving.stray(self, state.calls[call], to)
         for agent in sorted(state.retired):
             self.command(state.agents[agent], "sign-out")
+        if self._adopted:
+            self._adopted = False
+            leaving.review(self)
 
     def command(self, agent: Agent, command: Command, reason: str = "", *, call: str = "") -> None:
         """One row of the table of presence. Whatever the agent does instead of answering
@@ -205,7 +269,9 @@ class Dispatch:
             return
         if agent.fence:
             self.withdraw(agent, f"agent: {command}")
-        rules = self.state.rules.queues.get(agent.queue, GONE)
-        event = step(agent, command, self.state.now, rules.wrap_up_s, reason)
+        rules = self.state.rules.queue(agent.queue) or GONE
+        event = step(
+            agent, command, self.state.now, rules.wrap_up_s, reason, self.state.rules.breaks
+        )
         if event is not None:
             self.emit(call if command == "busy" else agent.call, event)

@@ -186,12 +186,20 @@ class CallbackPlaced:
 
 @dataclass(frozen=True, slots=True)
 class CallbackMissed:
-    """An attempt reached nobody; the entry rests until ``next_at`` with its place unchanged."""
+    """An attempt reached nobody, or (the attempt's number stays) its turn came while the queue is
+    closed; the entry rests until ``next_at`` with its place unchanged."""
 
     queue: str
     attempt: int
     cause: str
     next_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDue:
+    """The entry has rested: from here on an agent may be reserved for it again."""
+
+    queue: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +246,7 @@ EVENTS = (
     BreakOverrun,
     CallbackPlaced,
     CallbackMissed,
+    CallbackDue,
     CallbackReached,
     CallbackEnded,
     WaitRaised,

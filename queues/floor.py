@@ -12,20 +12,21 @@ from collections.abc import Mapping
 from typing import Literal
 
 from config.errors import MisuseError
+from queues import breaks, callbacks, joining
 from queues.agents import Agent, AgentView
 from queues.dispatch import Dispatch
+from queues.estimate import Estimate
 from queues.events import (
     AgentPresence,
     AgentReachable,
-    CallQueued,
     OfferEnded,
     QueueVisitEnded,
     VisitEnd,
 )
-from queues.offers import Effect, FloorEvent, OfferStale
-from queues.presence import Command
-from queues.rules import FloorRules
-from queues.waiting import WaitingView
+from queues.offers import BreakRefused, Effect, FloorEvent, OfferStale
+from queues.presence import NEXT, Command, extended
+from queues.rules import FloorRules, QueueRules
+from queues.waiting import Callback, WaitingView
 
 
 class Floor:
@@ -62,52 +63,150 @@ class Floor:
         skills: Mapping[str, int] | None = None,
         rank: int | None = None,
         head: bool = False,
+        caller: str = "",
+        sticky: str = "",
+        origin: float = 0.0,
     ) -> list[Effect]:
         """A queue visit begins; with ``head`` it goes on, before all but emergencies, after the
-        agent was lost.
+        agent was lost. ``queue`` may be an agent's personal one.
 
         ``skills`` add to the queue's own, the stricter level counts; ``rank`` replaces the
-        queue's class. A floor with ``waiting_max`` calls ends the visit at once by an
-        ``Overflow`` ("floor full"), unless an agent is ready for it; a call that returns is
-        let in regardless, as there are no more of those than agents. MisuseError for a call
-        that waits or talks already (``finished`` or ``lost`` come first).
+        queue's class. ``caller`` ("" where withheld) has the place again of a visit to this
+        queue abandoned within ``resume_s``. ``sticky`` is the agent who knows the caller.
+        ``origin`` is when the caller began to wait, in another queue (0.0: now).
+
+        The visit ends at once by an ``Overflow`` where the queue is closed or without staff;
+        and, unless an agent is ready, where the queue or the floor is full or the wait would
+        probably be too long. A call that returns is let in regardless, as there are no more of
+        those than agents. MisuseError for a call that waits or talks already (``finished`` or
+        ``lost`` come first), or has a callback pending.
         """
-        state = self._desk.state
-        rules = state.rules.queues.get(queue)
-        if rules is None:
-            raise MisuseError(f"no queue {queue!r}")
-        if call in state.calls or call in state.talks:
-            raise MisuseError(f"call {call!r} is on the floor already")
+        rules = self._queue(queue)
+        self._new(call)
         self._desk.begin(now)
-        needs = dict(rules.skills)
-        for skill, weakest in (skills or {}).items():
-            needs[skill] = min(weakest, needs.get(skill, weakest))
-        full = len(state.calls) >= state.rules.waiting_max and not head
-        event = CallQueued(
-            queue=queue,
-            priority=priority,
-            rank=rules.rank if rank is None else rank,
-            deadline=now + rules.target_s - rules.credit_s * priority,
-            skills=needs,
-            place=state.place + 1,
-            returned=head,
-            target_s=rules.target_s,
+        joining.join(
+            self._desk,
+            call,
+            queue,
+            rules,
+            joining.Terms(priority, rank, skills, origin),
+            head=head,
+            caller=caller,
+            sticky=sticky,
         )
-        self._desk.emit(call, event)
-        if full and state.eligibility.best_agent(state.calls[call]) is None:
-            self._desk.overflow(state.calls[call], rules.overflow, "floor full")
         return self._desk.done()
 
     def leave(self, call: str, now: float, end: VisitEnd) -> list[Effect]:
         """The call stops waiting. [] where it does not wait (any more): a hang-up may cross an
-        answer. A visit ends "connected" only by ``accept`` (MisuseError)."""
+        answer; nor does it where a callback holds its place. A called-back caller who is
+        "removed" will be called again. A visit ends "connected" only by ``accept``
+        (MisuseError)."""
         if end == "connected":
             raise MisuseError("a visit ends connected only when an agent accepts")
         self._desk.begin(now)
         waiting = self._desk.state.calls.get(call)
-        if waiting is not None:
+        if waiting is not None and waiting.callback is None:
             self._desk.end_visit(waiting, end, end)
+        elif waiting is not None and waiting.on_line:
+            if end == "abandoned":
+                callbacks.end(self._desk, waiting, "abandoned", "")
+            else:
+                callbacks.cut_off(self._desk, waiting, end)
         return self._desk.done()
+
+    def change(
+        self,
+        call: str,
+        now: float,
+        *,
+        priority: int | None = None,
+        rank: int | None = None,
+        skills: Mapping[str, int] | None = None,
+        by: str = "",
+    ) -> list[Effect]:
+        """Other values for a waiting call (None: as they are), at once. ``priority`` moves the
+        deadline by its credit; ``skills`` are the call's own, beside the queue's. An agent whose
+        phone rings and who lacks one of them is rung no more. [] where the call does not wait."""
+        self._desk.begin(now)
+        waiting = self._desk.state.calls.get(call)
+        if waiting is not None:
+            joining.change(self._desk, waiting, priority, rank, skills, by)
+        return self._desk.done()
+
+    def move(self, call: str, queue: str, now: float, *, by: str = "") -> list[Effect]:
+        """A supervisor moves a waiting call, or a callback's entry, to another queue, where the
+        clock of its place runs on. The bounds at entry do not hold. [] where it does not wait, is
+        in that queue already or is a callback whose caller is on the line again."""
+        rules = self._queue(queue)
+        self._desk.begin(now)
+        waiting = self._desk.state.calls.get(call)
+        live = waiting is not None and waiting.callback is not None and waiting.on_line
+        if waiting is not None and waiting.queue != queue and not live:
+            joining.move(self._desk, waiting, queue, rules, by)
+        return self._desk.done()
+
+    # Callbacks.
+
+    def request_callback(
+        self,
+        call: str,
+        queue: str,
+        now: float,
+        *,
+        number: str,
+        trunk: str = "",
+        dialled: str = "",
+        language: str = "en",
+        priority: int = 0,
+        rank: int | None = None,
+        skills: Mapping[str, int] | None = None,
+        origin: float = 0.0,
+    ) -> list[Effect]:
+        """The caller hangs up and is called back when the call's turn comes. A visit under way
+        ends "callback-requested" and the entry has its exact place; a call that does not wait
+        takes a place in ``queue`` as ``enqueue`` would give it (the last four count then). A
+        called-back caller who asks again keeps the entry. On a full floor the entry ends at
+        once ("gave-up"). MisuseError for a call that talks or has a callback pending."""
+        rules = self._queue(queue)
+        state = self._desk.state
+        waiting = state.calls.get(call)
+        if waiting is None or not waiting.on_line:
+            self._new(call)
+        self._desk.begin(now)
+        joining.request_callback(
+            self._desk,
+            call,
+            queue,
+            rules,
+            Callback(number, trunk, dialled, language),
+            joining.Terms(priority, rank, skills, origin),
+        )
+        return self._desk.done()
+
+    def callback_reached(self, call: str, fence: int, now: float) -> list[Effect]:
+        """The caller answered: the reserved agent's phone rings (``Offer`` with the same fence).
+        ``OfferStale`` where the reservation is over."""
+        self._desk.begin(now)
+        callbacks.reached(self._desk, call, fence)
+        return self._desk.done()
+
+    def callback_missed(self, call: str, fence: int, now: float, cause: str) -> list[Effect]:
+        """The caller was not reached: the agent is free again and keeps the turn; the entry
+        rests and is tried again at its old place, or is given up after the last attempt.
+        Nothing where the reservation is over."""
+        self._desk.begin(now)
+        callbacks.missed(self._desk, call, fence, cause)
+        return self._desk.done()
+
+    def cancel_callback(self, call: str, now: float, cause: str) -> list[Effect]:
+        """Nobody wants it any more. [] where there is none, or its caller is on the line."""
+        self._desk.begin(now)
+        waiting = self._desk.state.calls.get(call)
+        if waiting is not None and not waiting.on_line:
+            callbacks.end(self._desk, waiting, "cancelled", cause)
+        return self._desk.done()
+
+    # Agents.
 
     def sign_in(self, agent: str, now: float) -> list[Effect]:
         """Signed out -> available."""
@@ -122,12 +221,37 @@ class Floor:
         return self._command(self._known(agent), "ready", now)
 
     def take_break(self, agent: str, now: float, reason: str) -> list[Effect]:
-        """While talking: the break follows the wrap-up."""
-        return self._command(self._known(agent), "break", now, reason)
+        """While talking: the break follows the wrap-up. ``BreakRefused`` where the rules name
+        breaks and this is none of them, or as many agents as may have it already."""
+        desk = self._desk
+        found = desk.state.agents[self._known(agent)]
+        desk.begin(now)
+        if (found.presence, "break") in NEXT:
+            state = desk.state
+            why = breaks.refusal(found, reason, state.rules.breaks, state.agents.values())
+            if why is not None:
+                desk.effects.append(BreakRefused(agent, reason, why))
+                return desk.done()
+        desk.command(found, "break", reason)
+        return desk.done()
 
     def end_wrap_up(self, agent: str, now: float) -> list[Effect]:
         """Wrap-up is over before its time, as the agent says."""
         return self._command(self._known(agent), "end-wrap-up", now)
+
+    def extend_wrap_up(self, agent: str, seconds: float, now: float) -> list[Effect]:
+        """So much longer, up to the queue's ``wrap_up_max_s`` in total. [] where the agent is not
+        in wrap-up or it is that long already. MisuseError unless ``seconds`` is positive."""
+        if not seconds > 0:
+            raise MisuseError(f"wrap-up cannot be extended by {seconds} seconds")
+        desk = self._desk
+        found = desk.state.agents[self._known(agent)]
+        desk.begin(now)
+        rules = desk.state.rules.queue(found.queue) or QueueRules()
+        event = extended(found, seconds, rules.wrap_up_max_s)
+        if event is not None:
+            desk.emit(found.call, event)
+        return desk.done()
 
     def busy(self, agent: str, now: float, reason: str, *, call: str = "") -> list[Effect]:
         """The agent's own outgoing call, or a call (``call``) put through in person. What the
@@ -153,19 +277,25 @@ class Floor:
         return self._command(agent, "lost", now, cause)
 
     def accept(self, agent: str, fence: int, now: float) -> list[Effect]:
-        """The agent's phone answered: the visit ends connected. ``OfferStale`` where the offer
-        was withdrawn or lapsed: the shell hangs that leg up."""
+        """The agent's phone answered: the visit ends connected, other phones stop ringing.
+        ``OfferStale`` where the offer was withdrawn or lapsed: the shell hangs that leg up."""
         desk = self._desk
         desk.begin(now)
         rung = self._rung(agent, fence)
-        if rung is None:
+        waiting = desk.state.calls.get(rung.call) if rung is not None else None
+        if rung is None or waiting is None or rung.presence == "reserved":
             desk.effects.append(OfferStale(agent, fence))
             return desk.done()
         call, queue = rung.call, rung.queue
-        waiting = desk.state.calls[call]
+        if len(waiting.rung) > 1:
+            desk.withdraw_all(waiting, "answered elsewhere", but=agent)
         desk.emit(call, OfferEnded(agent, fence, queue, "accepted"))
-        ended = QueueVisitEnded(queue, "connected", now - waiting.since, returned=waiting.returned)
-        desk.emit(call, ended)
+        if waiting.callback is not None:
+            callbacks.connected(desk, waiting, agent)
+        else:
+            waited_s = now - waiting.since
+            ended = QueueVisitEnded(queue, "connected", waited_s, returned=waiting.returned)
+            desk.emit(call, ended)
         desk.emit(call, AgentPresence(agent, "talking", queue=queue))
         return desk.done()
 
@@ -181,7 +311,7 @@ class Floor:
         break with the reason. Nothing more where the offer is over already."""
         self._desk.begin(now)
         rung = self._rung(agent, fence)
-        if rung is not None:
+        if rung is not None and rung.presence == "offered":
             self._desk.end_offer(rung, end, cause)
         return self._desk.done()
 
@@ -208,18 +338,29 @@ class Floor:
     def apply(self, call: str, event: FloorEvent, now: float) -> None:
         """Recovery: take over a journaled fact, at its time, without deciding. ``tick`` after
         the last one, then the floor goes on as if nothing had happened."""
-        self._desk.state.apply(call, event, now)
+        self._desk.take(call, event, now)
+
+    def estimate(self, call: str, now: float) -> Estimate | None:
+        """How long this caller will still wait; None where that is unknown or the call does not
+        wait. Changes nothing; with ``raised`` the old promise stands until that fact is
+        journaled and handed to ``apply``."""
+        return self._desk.estimates.of(call, now)
+
+    def expected(self, queue: str, now: float) -> Estimate | None:
+        """How long a caller would wait who joined now; None where that is unknown."""
+        self._queue(queue)
+        return self._desk.estimates.joining(queue, now)
 
     def position(self, call: str) -> int:
-        """1-based position among all who wait in the call's queue, being offered included.
-        MisuseError for a call that does not wait."""
+        """1-based position among all who wait in the call's queue, being offered included, and
+        those whose place a callback keeps. MisuseError for a call that does not wait."""
         waiting = self._desk.state.calls.get(call)
         if waiting is None:
             raise MisuseError(f"call {call!r} does not wait")
         return self._desk.state.lines[waiting.queue].index(waiting.key()) + 1
 
     def waiting(self, queue: str | None = None) -> list[WaitingView]:
-        """Those who wait, by queue name, then in order."""
+        """Those who wait and the entries of callbacks, by queue name, then in order."""
         state = self._desk.state
         names = sorted(state.lines) if queue is None else [queue]
         return [
@@ -240,6 +381,17 @@ class Floor:
         if found is not None:
             self._desk.command(found, command, reason, call=call)
         return self._desk.done()
+
+    def _queue(self, queue: str) -> QueueRules:
+        rules = self._desk.state.rules.queue(queue)
+        if rules is None:
+            raise MisuseError(f"no queue {queue!r}")
+        return rules
+
+    def _new(self, call: str) -> None:
+        state = self._desk.state
+        if call in state.calls or call in state.talks:
+            raise MisuseError(f"call {call!r} is on the floor already")
 
     def _known(self, agent: str) -> str:
         if agent not in self._desk.state.agents:

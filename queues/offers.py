@@ -13,6 +13,7 @@ from queues.events import (
     AgentPresence,
     AgentReachable,
     BreakOverrun,
+    CallbackDue,
     CallbackEnd,
     CallbackEnded,
     CallbackMissed,
@@ -41,6 +42,7 @@ FloorEvent = (
     | BreakOverrun
     | CallbackPlaced
     | CallbackMissed
+    | CallbackDue
     | CallbackReached
     | CallbackEnded
     | WaitRaised
@@ -99,12 +101,14 @@ class OfferStale:
 
 @value(frozen=True, slots=True)
 class Overflow:
-    """The call is out of the queue: move it on to ``to`` (the queue's ``overflow`` policy)."""
+    """The call is out of the queue: move it on to ``to`` (the queue's ``overflow`` policy).
+    ``origin`` is for ``enqueue`` where that is another queue, so that it keeps its place."""
 
     call: str
     queue: str
     to: str
     reason: OverflowReason
+    origin: float = 0.0
 
 
 @value(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from config.errors import MisuseError
@@ -10,25 +11,41 @@ from queues.eligibility import Eligibility
 from queues.events import (
     AgentPresence,
     AgentReachable,
+    BreakOverrun,
+    CallbackDue,
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    CallbackReached,
+    CallChanged,
     CallPromoted,
     CallQueued,
+    CallWidened,
     OfferEnded,
     OfferMade,
     QueueVisitEnded,
+    WaitRaised,
 )
 from queues.offers import FloorEvent
 from queues.order import Line
+from queues.resume import Kept, KeptPlaces
 from queues.roster import Roster
 from queues.rules import EMERGENCY_RANK, FloorRules, QueueRules
 from queues.timers import Kind, Timers
-from queues.waiting import CallKey, WaitingCall
+from queues.waiting import Callback, CallKey, WaitingCall
+from queues.wants import Wants
+from queues.widening import is_personal, next_widening
+
+LEASE_MARGIN_S = 5.0
+UNKNOWN = QueueRules()
 
 
 class FloorState:
-    """Calls, agents and the indexes over them.
+    """Calls, callbacks' entries, agents, and the indexes over them.
 
-    ``fresh_calls`` and ``fresh_agents`` may have got a match since the last dispatch; all
-    others have none, which is what makes a decision cheap. ``version`` counts facts.
+    ``fresh_calls`` and ``fresh_agents`` may have got a match since the last dispatch, and
+    ``fresh_rings`` are ring-all calls that may ring further phones; all others have none, which
+    is what makes a decision cheap. ``version`` counts facts.
     """
 
     def __init__(self, rules: FloorRules) -> None:
@@ -44,14 +61,24 @@ class FloorState:
         self.retired = self.roster.retired
         self.fresh_agents = self.roster.fresh
         self.strays: dict[str, str] = {}  # calls of queues that are gone -> where they go
+        self.places = KeptPlaces()
         self._handlers: dict[type[Any], Callable[[str, Any, float], None]] = {
             CallQueued: self._call_queued,
+            CallWidened: self._call_widened,
+            CallChanged: self._call_changed,
             CallPromoted: self._call_promoted,
             OfferMade: self._offer_made,
             OfferEnded: self._offer_ended,
             QueueVisitEnded: self._visit_ended,
-            AgentPresence: self.roster.presence,
+            CallbackPlaced: self._callback_placed,
+            CallbackMissed: self._callback_missed,
+            CallbackDue: self._callback_due,
+            CallbackReached: self._callback_reached,
+            CallbackEnded: self._callback_ended,
+            AgentPresence: self._agent_presence,
             AgentReachable: self.roster.reachable,
+            BreakOverrun: self._break_overrun,
+            WaitRaised: self._wait_raised,
         }
         self.adopt(rules)
 
@@ -63,13 +90,30 @@ class FloorState:
         self.rules = rules
         self.timers = Timers()
         self.lines: dict[str, Line[CallKey]] = {}
+        self.on_hold: dict[str, int] = {}  # queue -> entries whose caller is not on the line
+        self.sticky: dict[str, set[str]] = {}  # agent -> calls that wait for that agent
         self.fresh_calls: set[str] = set()
+        self.ringing_all: set[str] = set()  # ring-all calls that could ring further phones
+        self.fresh_rings: set[str] = set()
+        self.resume_s_max = max((queue.resume_s for queue in rules.queues.values()), default=0.0)
         self.eligibility = Eligibility(rules)
         self.roster.adopt(rules, self.eligibility, self.timers)
+        for agent in self.agents.values():
+            if agent.presence == "on-break" and agent.until:
+                self.timers.set(Kind.BREAK, agent.id, agent.until)
         for call in self.calls.values():
             self._index(call)
-            if call.queue not in rules.queues and call.call not in self.strays:
-                self.strays[call.call] = former.queues.get(call.queue, QueueRules()).overflow
+            self._count_rings(call)
+            if rules.queue(call.queue) is None and call.call not in self.strays:
+                self.strays[call.call] = (former.queue(call.queue) or UNKNOWN).overflow
+
+    def rules_of(self, call: WaitingCall) -> QueueRules:
+        """The rules of the call's queue; the defaults where it is gone."""
+        return self.rules.queue(call.queue) or UNKNOWN
+
+    def lease_s(self, rules: QueueRules) -> float:
+        """How long an offer of this queue holds without news of the phone."""
+        return max(self.rules.lease_s, rules.ring_timeout_s + LEASE_MARGIN_S)
 
     def apply(self, call: str, event: FloorEvent, now: float) -> None:
         """Change the state as the fact says. Facts of what is unknown by now change nothing
@@ -80,31 +124,55 @@ class FloorState:
         self.version += 1
         self._handlers[type(event)](call, event, now)
 
+    # Calls.
+
     def _call_queued(self, call: str, event: CallQueued, now: float) -> None:
         waiting = WaitingCall(
             call=call,
             queue=event.queue,
             priority=event.priority,
             rank=event.rank,
-            needs=tuple(sorted(event.skills.items())),
+            wants=Wants(tuple(sorted(event.skills.items())), event.level_max, event.only),
             since=now,
             deadline=event.deadline,
             place=event.place,
+            origin=event.origin or now,
             returned=event.returned,
+            resumed=event.resumed,
+            promoted=event.promoted,
+            caller=event.caller,
         )
         self.place = max(self.place, event.place)
         self.talks.pop(call, None)
-        self.calls[call] = waiting
+        if event.resumed:
+            self.places.take(event.queue, event.caller)
+        self._add(waiting)
+
+    def _add(self, waiting: WaitingCall) -> None:
+        self.calls[waiting.call] = waiting
         self._index(waiting)
-        if event.queue not in self.rules.queues:
-            self.strays[call] = QueueRules().overflow
+        if self.rules.queue(waiting.queue) is None:
+            self.strays[waiting.call] = UNKNOWN.overflow
 
     def _index(self, call: WaitingCall) -> None:
-        self.lines.setdefault(call.queue, Line()).add(call.key())
+        key = call.key()
+        line = self.lines.get(call.queue)
+        if line is None:
+            line = self.lines[call.queue] = Line()
+        line.add(key)
         if not (call.promoted or call.returned or call.rank == EMERGENCY_RANK):
-            self.timers.set(Kind.PROMOTE, call.call, call.since + self.rules.starvation_s)
-        if not call.offered_to:
-            self._open(call)
+            self.timers.set(Kind.PROMOTE, call.call, call.origin + self.rules.starvation_s)
+        rules = self.rules_of(call)
+        if rules.widening or call.wants.only:
+            widens_at = next_widening(call, rules)
+            if widens_at is not None:
+                self.timers.set(Kind.WIDEN, call.call, widens_at)
+            if call.wants.only and not is_personal(call.queue):
+                self.sticky.setdefault(call.wants.only, set()).add(call.call)
+        if not call.on_line:
+            self.on_hold[call.queue] = self.on_hold.get(call.queue, 0) + 1
+        if not call.rung:
+            self._open(call, key)
 
     def _unindex(self, call: WaitingCall) -> None:
         key = call.key()
@@ -113,25 +181,67 @@ class FloorState:
         if not line:
             del self.lines[call.queue]
         self.timers.drop(Kind.PROMOTE, call.call)
-        if not call.offered_to:
+        self.timers.drop(Kind.WIDEN, call.call)
+        if call.wants.only and not is_personal(call.queue):
+            self.sticky[call.wants.only].discard(call.call)
+            if not self.sticky[call.wants.only]:
+                del self.sticky[call.wants.only]
+        if not call.on_line:
+            self.on_hold[call.queue] -= 1
+        if not call.rung:
             self._close(call, key)
 
-    def _open(self, call: WaitingCall) -> None:
-        """From now on the call may be offered, and its wait may run out."""
-        rules = self.rules.queues.get(call.queue, QueueRules())
-        self.eligibility.call_in(call, call.key())
-        self.timers.set(Kind.OVERFLOW, call.call, call.since + rules.wait_max_s)
+    def _open(self, call: WaitingCall, key: CallKey) -> None:
+        """From now on the call may be offered, and its wait may run out; an entry that rests
+        may not be offered yet."""
+        entry = call.callback
+        if entry is None or entry.stage == "live":
+            self.timers.set(Kind.OVERFLOW, call.call, call.since + self.rules_of(call).wait_max_s)
+        else:
+            self.timers.set(Kind.EXPIRE, call.call, entry.expires_at)
+            if entry.stage == "resting":
+                self.timers.set(Kind.DUE, call.call, entry.next_at)
+                return
+        self.eligibility.call_in(call, key)
         self.fresh_calls.add(call.call)
 
     def _close(self, call: WaitingCall, key: CallKey) -> None:
+        entry = call.callback
+        if entry is None or entry.stage == "live":
+            self.timers.drop(Kind.OVERFLOW, call.call)
+        else:
+            self.timers.drop(Kind.EXPIRE, call.call)
+            if entry.stage == "resting":
+                self.timers.drop(Kind.DUE, call.call)
+                return
         self.eligibility.call_out(call, key)
-        self.timers.drop(Kind.OVERFLOW, call.call)
         self.fresh_calls.discard(call.call)
 
     def _remove(self, call: WaitingCall) -> None:
         self._unindex(call)
         del self.calls[call.call]
         self.strays.pop(call.call, None)
+        self.ringing_all.discard(call.call)
+        self.fresh_rings.discard(call.call)
+
+    def _call_widened(self, call: str, event: CallWidened, now: float) -> None:
+        waiting = self.calls.get(call)
+        if waiting is not None:
+            self._unindex(waiting)
+            needs = tuple(sorted(event.skills.items()))
+            waiting.wants = Wants(needs, event.level_max, event.only)
+            self._index(waiting)
+            self._count_rings(waiting)
+
+    def _call_changed(self, call: str, event: CallChanged, now: float) -> None:
+        waiting = self.calls.get(call)
+        if waiting is not None:
+            self._unindex(waiting)
+            waiting.priority, waiting.rank = event.priority, event.rank
+            waiting.deadline = event.deadline
+            waiting.wants = waiting.wants._replace(needs=tuple(sorted(event.skills.items())))
+            self._index(waiting)
+            self._count_rings(waiting)
 
     def _call_promoted(self, call: str, event: CallPromoted, now: float) -> None:
         waiting = self.calls.get(call)
@@ -145,8 +255,10 @@ class FloorState:
         waiting, agent = self.calls.get(call), self.agents.get(event.agent)
         if waiting is None or agent is None:
             return
-        self._close(waiting, waiting.key())
-        waiting.offered_to = agent.id
+        if not waiting.rung:
+            self._close(waiting, waiting.key())
+        waiting.rung += (agent.id,)
+        self._count_rings(waiting)
         self.roster.hold(agent, call, event, now)
 
     def _offer_ended(self, call: str, event: OfferEnded, now: float) -> None:
@@ -158,11 +270,106 @@ class FloorState:
             return
         if event.end == "accepted":
             self._remove(waiting)
+            return
+        waiting.rung = tuple(rung for rung in waiting.rung if rung != agent.id)
+        self._count_rings(waiting)
+        if not waiting.rung:
+            self._open(waiting, waiting.key())
+
+    def _count_rings(self, call: WaitingCall) -> None:
+        rules = self.rules_of(call)
+        rings_all = rules.strategy == "ring-all" and call.on_line
+        if rings_all and 0 < len(call.rung) < rules.ring_all_max:
+            self.ringing_all.add(call.call)
+            self.fresh_rings.add(call.call)
         else:
-            waiting.offered_to = ""
-            self._open(waiting)
+            self.ringing_all.discard(call.call)
+            self.fresh_rings.discard(call.call)
 
     def _visit_ended(self, call: str, event: QueueVisitEnded, now: float) -> None:
         waiting = self.calls.get(call)
+        if waiting is None:
+            return
+        self._remove(waiting)
+        if event.end == "abandoned" and waiting.caller and self.rules_of(waiting).resume_s:
+            kept = Kept(
+                waiting.origin,
+                waiting.deadline,
+                waiting.place,
+                waiting.priority,
+                waiting.promoted or waiting.returned,
+                now,
+            )
+            self.places.keep(waiting.queue, waiting.caller, kept, self.resume_s_max)
+
+    # Callbacks.
+
+    def _callback_placed(self, call: str, event: CallbackPlaced, now: float) -> None:
+        former = self.calls.get(call)
+        if former is not None:
+            self._remove(former)
+        only = event.queue[1:] if is_personal(event.queue) else ""
+        self.place = max(self.place, event.place)
+        waiting = WaitingCall(
+            call=call,
+            queue=event.queue,
+            priority=event.priority,
+            rank=event.rank,
+            wants=Wants(tuple(sorted(event.skills.items())), event.level_max, only),
+            since=now,
+            deadline=event.deadline,
+            place=event.place,
+            origin=event.origin,
+            promoted=event.promoted,
+            callback=Callback(
+                event.number, event.trunk, event.dialled, event.language, event.expires_at
+            ),
+        )
+        self._add(waiting)
+
+    def _callback_missed(self, call: str, event: CallbackMissed, now: float) -> None:
+        self._stage(call, "resting", now, attempts=event.attempt, next_at=event.next_at)
+
+    def _callback_due(self, call: str, event: CallbackDue, now: float) -> None:
+        self._stage(call, "due", now)
+
+    def _callback_reached(self, call: str, event: CallbackReached, now: float) -> None:
+        waiting, agent = self.calls.get(call), self.agents.get(event.agent)
+        if waiting is not None and waiting.callback is not None:
+            self._stage(call, "live", now, attempts=waiting.callback.attempts + 1)
+            if agent is not None and agent.fence == event.fence:
+                agent.until = now + self.lease_s(self.rules_of(waiting))
+                self.roster.set_presence(agent, "offered", now)
+
+    def _stage(self, call: str, stage: str, now: float, **changes: Any) -> None:
+        waiting = self.calls.get(call)
+        if waiting is None or waiting.callback is None:
+            return
+        self._unindex(waiting)
+        waiting.callback = replace(waiting.callback, **{"stage": stage, "next_at": 0.0, **changes})
+        if stage == "live":
+            waiting.since = now
+        self._index(waiting)
+
+    def _callback_ended(self, call: str, event: CallbackEnded, now: float) -> None:
+        waiting = self.calls.get(call)
         if waiting is not None:
             self._remove(waiting)
+
+    # Agents.
+
+    def _agent_presence(self, call: str, event: AgentPresence, now: float) -> None:
+        self.roster.presence(call, event, now)
+        if event.presence == "on-break" and event.until and event.agent in self.agents:
+            self.timers.set(Kind.BREAK, event.agent, event.until)
+        else:
+            self.timers.drop(Kind.BREAK, event.agent)
+
+    def _break_overrun(self, call: str, event: BreakOverrun, now: float) -> None:
+        self.timers.drop(Kind.BREAK, event.agent)
+        agent = self.agents.get(event.agent)
+        if agent is not None and agent.presence == "on-break":
+            agent.until = 0.0
+
+    def _wait_raised(self, call: str, event: WaitRaised, now: float) -> None:
+        """What a caller was told; ``queues.estimate`` keeps it."""

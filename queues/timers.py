@@ -7,13 +7,17 @@ from heapq import heapify, heappop, heappush
 
 
 class Kind(IntEnum):
-    """Kinds of timer; at the same instant the smaller goes first (an agent who gets free
-    helps a caller before the caller's patience with us ends)."""
+    """Kinds of timer; at the same instant the smaller goes first: whatever may get a caller an
+    agent comes before the caller's patience with us ends."""
 
     WRAP_UP = 0
     LEASE = 1
     PROMOTE = 2
-    OVERFLOW = 3
+    WIDEN = 3  # more agents may answer
+    DUE = 4  # a callback has rested
+    OVERFLOW = 5
+    EXPIRE = 6  # a callback is given up
+    BREAK = 7  # a break is over its limit
 
 
 TimerKey = tuple[Kind, str]

@@ -1,15 +1,19 @@
-"""A waiting call and its place in the order."""
+"""A waiting call and its place in the order; the entry that a callback keeps is one too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from config.values import value
 from queues.rules import EMERGENCY_RANK
+from queues.wants import Needs, Wants
 
 EMERGENCY, PROMOTED, IN_CLASS = 0, 1, 2
+
+WaitingKind = Literal["call", "callback"]
+Stage = Literal["due", "resting", "live"]
 
 
 class CallKey(NamedTuple):
@@ -29,24 +33,65 @@ class CallKey(NamedTuple):
     call: str
 
 
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What a callback's entry needs beside its place. ``attempts`` counts how often the caller
+    was dialled.
+
+    It is ``due`` (offered like a call, an agent is reserved first), ``resting`` until
+    ``next_at`` (nobody was reached, or the queue is closed), or ``live``: the caller is on the
+    line again and waits as everybody does.
+    """
+
+    number: str
+    trunk: str
+    dialled: str
+    language: str
+    expires_at: float = 0.0
+    attempts: int = 0
+    stage: Stage = "due"
+    next_at: float = 0.0
+
+
 @dataclass(slots=True)
 class WaitingCall:
-    """A call that waits, being offered included. ``since`` is when this wait began.
+    """A call that waits, being offered included, or a callback's entry.
 
-    ``needs`` are (skill, weakest level allowed) sorted by skill: calls with equal needs are alike.
+    ``since`` is when this wait began (of a callback: the request, then the caller's return),
+    ``origin`` when the clock of its place did. ``rung`` are the agents it is being offered to
+    or for whom one is reserved, in the order of the offers.
     """
 
     call: str
     queue: str
     priority: int
     rank: int
-    needs: tuple[tuple[str, int], ...]
+    wants: Wants
     since: float
     deadline: float
     place: int
-    returned: bool
+    origin: float
+    returned: bool = False
+    resumed: bool = False
     promoted: bool = False
-    offered_to: str = ""
+    caller: str = ""
+    callback: Callback | None = None
+    rung: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> Needs:
+        """The skills required."""
+        return self.wants.needs
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be offered: no phone rings for it, and it does not rest."""
+        return not self.rung and (self.callback is None or self.callback.stage != "resting")
+
+    @property
+    def on_line(self) -> bool:
+        """Whether a caller holds the line: all but callbacks that have not been reached."""
+        return self.callback is None or self.callback.stage == "live"
 
     def key(self) -> CallKey:
         """The call's sort key as things stand."""
@@ -59,24 +104,37 @@ class WaitingCall:
 
     def view(self, position: int) -> WaitingView:
         """A copy that stays as it is."""
+        resting = self.callback is not None and self.callback.stage == "resting"
         return WaitingView(
             call=self.call,
             queue=self.queue,
             position=position,
             priority=self.priority,
             rank=self.rank,
-            skills=dict(self.needs),
+            skills=dict(self.wants.needs),
             since=self.since,
             deadline=self.deadline,
             promoted=self.promoted,
             returned=self.returned,
-            offered_to=self.offered_to,
+            offered_to=self.rung,
+            origin=self.origin,
+            resumed=self.resumed,
+            level_max=self.wants.level_max,
+            only=self.wants.only,
+            kind="call" if self.callback is None else "callback",
+            on_line=self.on_line,
+            next_at=self.callback.next_at if resting and self.callback else 0.0,
         )
 
 
 @value(frozen=True, slots=True)
 class WaitingView:
-    """A waiting call as the API shows it; ``position`` is 1-based within its queue."""
+    """A waiting call as the API shows it; ``position`` is 1-based within its queue.
+
+    ``offered_to`` are the agents being rung (of a callback that was not reached: the one
+    reserved). ``on_line`` is False for a callback whose caller does not hold the line;
+    ``next_at`` is when one that rests is due again, else 0.0.
+    """
 
     call: str
     queue: str
@@ -88,4 +146,11 @@ class WaitingView:
     deadline: float
     promoted: bool
     returned: bool
-    offered_to: str
+    offered_to: tuple[str, ...]
+    origin: float
+    resumed: bool
+    level_max: int
+    only: str
+    kind: WaitingKind
+    on_line: bool
+    next_at: float

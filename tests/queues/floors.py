@@ -63,8 +63,8 @@ class Watched:
         return next(view.presence for view in self.floor.agents() if view.agent == agent)
 
     def ringing(self) -> dict[str, str]:
-        """Call -> agent of the offers pending."""
-        return {view.call: view.offered_to for view in self.floor.waiting() if view.offered_to}
+        """Call -> agent of the offers pending, the first where several phones ring."""
+        return {view.call: view.offered_to[0] for view in self.floor.waiting() if view.offered_to}
 
 
 def order_of(watched: Watched, agent: str = "ann", now: float = 1000.0) -> list[str]:

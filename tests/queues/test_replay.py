@@ -15,7 +15,7 @@ from queues.events import CallPromoted, FloorRulesAdopted, OfferMade
 from queues.floor import Floor
 from queues.offers import Effect
 from queues.picture import restore, take
-from queues.replay import Replay, Result, next_offer, replay
+from queues.replay import Replay, Result, next_fact, replay
 from queues.rules import AgentRules, FloorRules, QueueRules
 from queues.state import FloorState
 from tests.queues.floors import Watched, picture, rules
@@ -249,7 +249,7 @@ def test_looking_ahead_changes_nothing() -> None:
     watched = Watched(rules(), staffed=True)
     watched.enqueue("c1", "main", 0.0)
     before = picture(watched.floor)
-    assert next_offer(watched.floor._desk.state) is None
+    assert next_fact(watched.floor._desk.state) is None
     assert picture(watched.floor) == before
 
 
@@ -257,7 +257,8 @@ def test_every_part_of_the_state_is_in_the_picture_or_made_anew() -> None:
     """A further part of the floor's state needs its place in ``queues.picture``."""
     kept = {"version", "now", "fence", "place", "calls", "agents", "talks", "strays"}
     anew = {
-        "rules", "timers", "lines", "eligibility", "fresh_calls", "fresh_agents", "retired",
-        "roster", "_handlers",
+        "rules", "timers", "lines", "eligibility", "retired", "roster", "_handlers", "on_hold",
+        "sticky", "ringing_all", "resume_s_max", "fresh_calls", "fresh_agents", "fresh_rings",
     }  # fmt: skip
-    assert set(vars(FloorState(rules()))) == kept | anew
+    decides_no_offer = {"places"}
+    assert set(vars(FloorState(rules()))) == kept | anew | decides_no_offer
