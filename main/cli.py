@@ -18,6 +18,8 @@ first steps:
   offhook check my.yaml           say what is wrong with a configuration and its flows
   offhook serve -c my.yaml        run the call centre
   offhook phones -c my.yaml       what to type into the agents' softphones
+  offhook simulate my.yaml        rehearse a day on a virtual clock
+  offhook staff --calls 100       how many agents for 100 calls an hour
 """
 
 
@@ -54,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--keep", action="store_true", help="leave it running, with addresses to try")
     demo.add_argument("--json", action="store_true", help="end with one JSON object")
 
+    _rehearsals(commands)
+
     phones = commands.add_parser("phones", help="show the agents' SIP accounts (with passwords)")
     _config(phones)
 
@@ -67,6 +71,13 @@ def parser() -> argparse.ArgumentParser:
     )
     token.add_argument("--agent", help="with --role agent: whose token it is")
     return top
+
+
+def _rehearsals(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from main import simulate, staff
+
+    simulate.add_parser(commands)
+    staff.add_parser(commands)
 
 
 def _config(command: argparse.ArgumentParser) -> None:
@@ -105,10 +116,24 @@ def _token(options: argparse.Namespace) -> int:
     return token(options.name, options.role, options.agent)
 
 
+def _simulate(options: argparse.Namespace) -> int:
+    from main.simulate import run
+
+    return run(options)
+
+
+def _staff(options: argparse.Namespace) -> int:
+    from main.staff import run
+
+    return run(options)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "check": _check,
     "demo": _demo,
+    "simulate": _simulate,
+    "staff": _staff,
     "phones": _phones,
     "token": _token,
 }
