@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, get_args
 
+import msgspec
+
 from queues.events import (
     AgentPresence,
     BreakOverrun,
@@ -24,6 +26,8 @@ from queues.events import (
     VisitEnd,
     WaitRaised,
 )
+from queues.statistics import Statistics
+from queues.statistics_kept import interval, intervals, under_way
 from router.events import CallConnected, CallEnded, CallHeld, CallResumed, CallTransferred, Outcome
 
 QUEUES = ("main", "sales", "@ann")
@@ -91,3 +95,16 @@ def _fact(dice: Random, at: float) -> Any:
             raised = WaitRaised(queue, dice.choice(get_args(RaiseReason)), 5.0, 10.0)
             return dice.choice((raised, BreakOverrun(agent, "lunch")))
     return CallEnded(dice.choice(get_args(Outcome)), "bye")
+
+
+def whole(statistics: Statistics) -> Any:
+    """Everything that figures are made of, as plain values; sets in order. Without the rows that
+    only wait to be taken: when somebody took them is not the figures' affair."""
+    waiting = [
+        (queue, visits._all, sorted(visits._counted.items()))
+        for queue, visits in sorted(statistics.visits.waiting.items())
+        if visits
+    ]
+    first = statistics.visits.ledger.first
+    rows = [interval(statistics, at) for at in intervals(statistics) if at >= first]
+    return msgspec.to_builtins([under_way(statistics), rows, waiting], order="deterministic")

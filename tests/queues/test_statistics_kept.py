@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from queues.statistics import Statistics, fold
 from queues.statistics_kept import Interval, UnderWay, interval, intervals, taken_up, under_way
-from tests.queues.made_up import AGENTS, QUEUES, START, made_up_log
+from tests.queues.made_up import AGENTS, QUEUES, START, made_up_log, whole
 
 SEEDS = st.integers(0, 1 << 32)
 
@@ -28,26 +28,6 @@ def through_json(statistics: Statistics) -> Statistics:
         [msgspec.json.decode(row, type=Interval) for row in rows],
     )
     return again
-
-
-def whole(statistics: Statistics) -> Any:
-    """Everything there is, as plain values; sets in order."""
-    return msgspec.to_builtins(
-        [
-            under_way(statistics),
-            [interval(statistics, at) for at in intervals(statistics)],
-            sorted((name, *map(vars_of, (visits,))) for name, visits in open_visits(statistics)),
-        ],
-        order="deterministic",
-    )
-
-
-def open_visits(statistics: Statistics) -> list[tuple[str, Any]]:
-    return [(name, visits) for name, visits in statistics.visits.waiting.items() if visits]
-
-
-def vars_of(visits: Any) -> Any:
-    return [visits._all, sorted(visits._counted.items())]
 
 
 @given(seed=SEEDS, length=st.integers(1, 400), stops=st.sets(st.integers(0, 400), max_size=4))

@@ -1,0 +1,252 @@
+"""Figures outlast the engine: after a crash anywhere they are as if nobody had stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from config.store import open_database
+from engine import figures as figures_module
+from engine.clock import Clock
+from engine.figures import FILE, FiguresReader
+from engine.journal import Journal
+from engine.registry import product_registry
+from queues.figures_store import FiguresStore, NewerFiguresError, Span
+from queues.statistics import Statistics, fold
+from tests.fakes import HandClock
+from tests.queues.made_up import Line, made_up_log, whole
+
+EVER = Span(0.0, 1e11)
+
+
+class Node:
+    """What an engine does with its figures, without an engine."""
+
+    def __init__(self, folder: Path, database: AsyncEngine, **journal: Any) -> None:
+        self.time = HandClock(0.0)
+        clock = Clock(0.0, wall=self.time.now, monotonic=self.time.now)
+        self.journal = Journal.open(
+            folder / "journal", product_registry(), sync=False, wall=self.time.now, **journal
+        )
+        self.reader = FiguresReader(self.journal, clock, database, folder)
+        self.reader.start()
+        self.journal.live(self.statistics.apply)
+        for entry in self.journal.read(self.journal.recovered.held):
+            self.statistics.apply(entry)
+
+    @property
+    def statistics(self) -> Statistics:
+        return self.reader.statistics
+
+    async def write(self, lines: list[Line]) -> None:
+        for line in lines:
+            assert self.journal.append(line.call, line.event, line.at).seq == line.seq
+            self.time.at = max(self.time.at, line.at)
+        await self.journal.flush()
+
+    async def caught_up(self) -> None:
+        reader = self.reader._reader
+        assert reader is not None
+        async with asyncio.timeout(10):
+            await reader.caught_up(self.journal.last_seq)
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> AsyncEngine:
+    """A database that is never reached: nothing listens there."""
+    return open_database("postgresql://nobody@127.0.0.1:1/none", tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures_module, "PACE", figures_module.Pace(batch=50))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_crash_anywhere_changes_no_figure(
+    tmp_path: Path, away: AsyncEngine, seed: int
+) -> None:
+    """Whatever was written down when, and although the log lets go of what all readers have."""
+    dice = Random(seed)
+    log = made_up_log(seed, 500)
+    small = {"segment_bytes": 2_000, "keep_s": 1.0, "total_bytes_max": 4_000}
+    node = Node(tmp_path, away, **small)
+    done = 0
+    while done < len(log):
+        part = log[done : done + dice.randrange(1, 80)]
+        done += len(part)
+        await node.write(part)
+        if dice.random() < 0.5:
+            await node.reader.keep()
+        if dice.random() < 0.5:
+            await node.caught_up()
+        if dice.random() < 0.5:
+            node.journal.abandon()
+            node = Node(tmp_path, away, **small)
+            assert node.statistics.seq == done
+    await node.caught_up()
+    assert whole(node.statistics) == whole(fold(log))
+    first = next(iter(node.journal.read()))
+    assert first.seq > 1, "the log still had everything"
+    node.journal.abandon()
+    await away.dispose()
+
+
+async def test_a_proper_end_leaves_nothing_to_fold(tmp_path: Path, away: AsyncEngine) -> None:
+    log = made_up_log(5, 300)
+    node = Node(tmp_path, away)
+    await node.write(log)
+    await node.reader.close()
+    await node.journal.close()
+    clock = Clock(0.0, wall=lambda: 0.0, monotonic=lambda: 0.0)
+    again = FiguresReader(node.journal, clock, away, tmp_path)
+    assert whole(again.statistics) == whole(fold(log))
+    await away.dispose()
+
+
+async def test_without_a_state_figures_begin_with_the_log(
+    tmp_path: Path, away: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = made_up_log(5, 300)
+    node = Node(tmp_path, away)
+    await node.write(log[:200])
+    await node.reader.keep()
+    await node.write(log[200:])
+    node.journal.abandon()
+    file = tmp_path / "journal" / FILE
+    torn = file.read_bytes()[:-100]
+    file.write_bytes(torn)
+    node = Node(tmp_path, away)
+    assert "put aside" in caplog.text
+    assert file.with_suffix(".unread").read_bytes() == torn
+    assert node.statistics.seq == 300
+    node.journal.abandon()
+    await away.dispose()
+
+
+async def test_another_version_s_state_is_put_aside(tmp_path: Path, away: AsyncEngine) -> None:
+    node = Node(tmp_path, away)
+    await node.write(made_up_log(5, 50))
+    await node.reader.close()
+    node.journal.abandon()
+    file = tmp_path / "journal" / FILE
+    file.write_bytes(file.read_bytes().replace(b'"version":1', b'"version":99'))
+    node = Node(tmp_path, away)
+    assert node.statistics.seq == 50
+    assert file.with_suffix(".unread").exists()
+    node.journal.abandon()
+    await away.dispose()
+
+
+async def test_a_lost_journal_does_not_lose_the_figures(tmp_path: Path, away: AsyncEngine) -> None:
+    log = made_up_log(5, 300)
+    node = Node(tmp_path, away)
+    await node.write(log)
+    await node.reader.close()
+    node.journal.abandon()
+    for segment in (tmp_path / "journal").glob("*.seg*"):
+        segment.unlink()
+    node = Node(tmp_path, away)
+    (further,) = made_up_log(6, 1)
+    entry = node.journal.append(further.call, further.event, log[-1].at)
+    await node.journal.flush()
+    assert entry.seq == 301
+    assert node.statistics.seq == 301
+    assert node.statistics.outcomes.total() >= fold(log).outcomes.total()
+    node.journal.abandon()
+    await away.dispose()
+
+
+async def test_intervals_that_are_over_stand_in_the_database(
+    tmp_path: Path, database: AsyncEngine
+) -> None:
+    log = made_up_log(7, 400)
+    node = Node(tmp_path, database)
+    for start in range(0, len(log), 40):
+        await node.write(log[start : start + 40])
+        await node.caught_up()
+    node.time.at += 100.0
+    await node.reader._write_rows()
+    everything = fold(log, kept_s=1e9)
+    newest = everything.newest
+    late = node.statistics.visits.ledger.first  # what comes for earlier ones comes too late
+    store = FiguresStore(database)
+    told = {row[:2]: row[2] for row in await store.queue_rows(EVER) if row[1] >= late}
+    assert told == {
+        (name, at): tally
+        for name, at, tally in everything.visits.ledger.items()
+        if late <= at < newest
+    }
+    told_work = {row[:2]: row[2] for row in await store.agent_rows(EVER) if row[1] >= late}
+    assert told_work == {
+        (name, at): work
+        for name, at, work in everything.worktime.ledger.items()
+        if late <= at < newest
+    }
+    assert told
+    assert told_work
+    assert await store.position() == len(log)
+    node.journal.abandon()
+
+
+async def test_rows_wait_for_a_database_that_is_away_also_over_a_crash(
+    tmp_path: Path, away: AsyncEngine, database: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = made_up_log(3, 120)
+    node = Node(tmp_path, away)
+    await node.write(log)
+    await node.caught_up()
+    await node.reader._write_rows()
+    await node.reader._write_rows()
+    assert caplog.text.count("wait for the database") == 1
+    await node.reader.keep()
+    node.journal.abandon()
+    node = Node(tmp_path, database)
+    await node.reader._write_rows()
+    rows = await FiguresStore(database).queue_rows(EVER)
+    visits = fold(log).visits.ledger
+    assert {row[:2] for row in rows} == {
+        (name, at) for name, at, _ in visits.items() if at < fold(log).newest
+    }
+    node.journal.abandon()
+    await away.dispose()
+
+
+async def test_newer_figures_in_the_database_are_left_alone(
+    tmp_path: Path, database: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FiguresStore(database)
+    await store.write(10_000, [], [])
+    node = Node(tmp_path, database)
+    await node.write(made_up_log(3, 120))
+    await node.caught_up()
+    await node.reader._write_rows()
+    assert "beyond fact" in caplog.text
+    assert await store.queue_rows(EVER) == []
+    with pytest.raises(NewerFiguresError):
+        await store.write(120, [], [])
+    node.journal.abandon()
+
+
+async def test_a_full_disk_holds_up_nothing(
+    tmp_path: Path, away: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Node(tmp_path, away)
+    await node.write(made_up_log(3, 20))
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(figures_module, "_replace", full)
+        await node.reader.keep()
+        assert not (tmp_path / "journal" / FILE).exists()
+    await node.reader.keep()
+    assert (tmp_path / "journal" / FILE).exists()
+    node.journal.abandon()
+    await away.dispose()
