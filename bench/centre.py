@@ -47,8 +47,9 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 class Centre:
     """``offhook serve`` on loopback with ``agents`` agents, in ``folder``."""
 
-    def __init__(self, folder: Path, agents: int) -> None:
+    def __init__(self, folder: Path, agents: int, config: str = CONFIG) -> None:
         self.folder = folder
+        self._config = config
         self.agents = [str(EXTENSION + n) for n in range(agents)]
         self.sip = ("", 0)
         self.url = ""
@@ -63,7 +64,7 @@ class Centre:
             f"  - {{id: a{extension}, name: A, extension: '{extension}', queues: {{support: 1}}}}"
             for extension in self.agents
         ]
-        config.write_text(CONFIG + "\n".join(lines) + "\n")
+        config.write_text(self._config + "\n".join(lines) + "\n")
         begun = time.monotonic()
         with (self.folder / "offhook.log").open("wb") as log:
             self._process = subprocess.Popen(

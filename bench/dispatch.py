@@ -4,6 +4,9 @@ For each size a floor with 50 skills and 200 queues is filled with waiting calls
 agent talks; then agents get free and accept, callers arrive and leave, in a seeded order. A
 decision is one command that leads to an offer, timed by itself. The last line of the output is
 one JSON object: rows (waiting, agents, p50_us, p99_us) and bytes_per_waiting.
+
+With ``--wire``: how long it takes on real sockets from an agent who gets free to the INVITE of the
+next call; see ``bench.dispatch_wire``.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import time
 import tracemalloc
 from statistics import quantiles
 
+from bench import dispatch_wire
 from queues.floor import Floor
 from queues.offers import Effect, Offer
 from queues.rules import AgentRules, FloorRules, QueueRules
@@ -30,7 +34,12 @@ def main() -> None:
     """Measure, print a table as it grows, end with the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=60.0, help="end within this time")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--wire", action="store_true", help="from free to the INVITE instead")
+    options = parser.parse_args()
+    if options.wire:
+        dispatch_wire.main(options.seconds)
+        return
+    seconds = options.seconds
     started = time.monotonic()
     rows = []
     bytes_per_waiting = 0.0
