@@ -36,6 +36,7 @@ class Agent(Shape):
     call: str | None
     queue: str | None
     wrap_up_until: datetime | None
+    break_until: datetime | None = Field(description="when a break with a limit should end")
     after: Presence | Literal[""]
 
 
@@ -44,10 +45,28 @@ class Agents(Shape):
 
 
 class PresenceWish(Shape):
-    """``reason`` belongs to a break: lunch, training."""
+    """``reason`` belongs to a break: one of GET /breaks, or any word where that is empty."""
 
     presence: Literal["available", "on-break", "signed-out"]
     reason: Line = ""
+
+
+class Break(Shape):
+    """A break that agents may take: for how long, and how many of them at once."""
+
+    reason: str
+    limit_s: float | None
+    agents_max: int | None
+
+
+class Breaks(Shape):
+    items: list[Break]
+
+
+class MoreTime(Shape):
+    """Seconds from now on; the queue's ``wrap_up_max_s`` bounds the whole."""
+
+    seconds: float = Field(gt=0, le=3600)
 
 
 def _agent(engine: Engine, view: AgentView, who: Principal) -> Agent:
@@ -65,6 +84,7 @@ def _agent(engine: Engine, view: AgentView, who: Principal) -> Agent:
         call=(view.call or None) if whole else None,
         queue=view.queue or None,
         wrap_up_until=moment(view.until) if view.presence == "wrap-up" else None,
+        break_until=moment(view.until) if view.presence == "on-break" else None,
         after=view.after,
     )
 
@@ -115,7 +135,9 @@ async def change_presence(
     elif signed_out:
         raise ConflictError(f"{agent} is signed out; become available first")
     else:
-        engine.take_break(agent, wish.reason or "break")
+        refused = engine.take_break(agent, wish.reason)
+        if refused:
+            raise ConflictError(refused)
     await on_disk(engine)
     return _agent(engine, _view(engine, agent), who)
 
@@ -133,3 +155,29 @@ async def end_wrap_up(agent: AgentId, engine: TheEngine, who: Staff) -> Agent:
     engine.end_wrap_up(agent)
     await on_disk(engine)
     return _agent(engine, _view(engine, agent), who)
+
+
+@router.post(
+    "/agents/{agent}/wrap-up/extend",
+    responses=declared(NotFoundError, ConflictError, UnavailableError),
+)
+async def extend_wrap_up(agent: AgentId, wish: MoreTime, engine: TheEngine, who: Staff) -> Agent:
+    """More time for notes before the next call."""
+    _own(who, agent)
+    presence = _view(engine, agent).presence
+    if presence != "wrap-up":
+        raise ConflictError(f"{agent} is {presence}, not in wrap-up")
+    engine.supervision.extend_wrap_up(agent, wish.seconds)
+    await on_disk(engine)
+    return _agent(engine, _view(engine, agent), who)
+
+
+@router.get("/breaks", responses=declared())
+async def list_breaks(engine: TheEngine, who: Staff) -> Breaks:
+    """The breaks there are; none: any reason is fine."""
+    return Breaks(
+        items=[
+            Break(reason=item.name, limit_s=item.limit_s, agents_max=item.agents_max)
+            for item in engine.settings.floor.breaks
+        ]
+    )

@@ -19,6 +19,7 @@ from api import (
     queue_status,
     recordings,
     tickets,
+    waiting,
 )
 from api.bounds import Bounds
 from engine.engine import Engine
@@ -49,6 +50,7 @@ def create_app(engine: Engine) -> FastAPI:
         agents,
         queue_status,
         calls,
+        waiting,
         tickets,
         recordings,
         docs_page,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from config.settings import Settings
@@ -33,7 +34,7 @@ class Arrivals:
 
     def reload(self, settings: Settings) -> None:
         self._settings = settings
-        self._rules = CallRules(
+        self.rules = CallRules(
             record=settings.recordings.enabled,
             recordings_dir=self._recordings_dir,
             voicemail_s_max=settings.recordings.voicemail_s_max,
@@ -56,7 +57,11 @@ class Arrivals:
         if event.agent:
             self._agent_dials(event)
             return
-        self._begin(event, engine.directions.of_number(event.dialled))
+        destination = engine.directions.of_number(event.dialled)
+        queue = destination.name if destination.kind == "queue" else ""
+        if engine.floor.is_blocked(event.caller, queue):
+            destination = on.Destination("nowhere", "blocked")
+        self._begin(event, destination)
 
     def _begin(
         self,
@@ -67,7 +72,7 @@ class Arrivals:
         targets: tuple[str, ...] = (),
     ) -> None:
         engine = self._engine
-        call = Call(new_call_id(engine.clock.now()), self._rules)
+        call = Call(new_call_id(engine.clock.now()), self.rules)
         if engine.legs.incoming(event.leg, call.id, event.body, event.source) is None:
             engine.phone.reject(event.leg, 503)
             log.error("call refused: no media worker")
@@ -101,13 +106,16 @@ class Arrivals:
             return
         code = self._codes.get(event.dialled)
         if code is not None:
-            change = {
+            changes: dict[str, Callable[[str], str | None]] = {
                 "signed-in": engine.sign_in,
                 "signed-out": engine.sign_out,
                 "on-break": engine.take_break,
                 "ready": engine.ready,
-            }[code]
-            change(agent)
+            }
+            change = changes[code]
+            if change(agent):  # a break that cannot be taken now
+                engine.phone.reject(event.leg, 603)
+                return
             self._begin(event, on.Destination("message", code), agent=agent)
             return
         if engine.presence(agent) == "signed-out":

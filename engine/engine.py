@@ -19,6 +19,7 @@ from config.credentials import Secrets
 from config.settings import Settings
 from engine import recovery
 from engine.arrivals import Arrivals
+from engine.callbacks import Callbacks
 from engine.callers import CALLERS_MAX, Callers
 from engine.clock import Clock
 from engine.events import Wiring
@@ -41,6 +42,7 @@ from engine.sounds import Sounds
 from engine.state import PACE as STATE_PACE
 from engine.state import READER as STATE
 from engine.state import MemoryState, Snapshot, StateStore
+from engine.supervision import Supervision
 from engine.taping import Taping
 from engine.tasks import Tasks
 from engine.timers import Timers
@@ -95,7 +97,6 @@ class Engine:
         settings = parts.settings
         self.settings = settings
         self.version = parts.version
-        self.sounds = parts.sounds
         self.clock = clock
         self.timers = timers
         self.journal = parts.journal
@@ -129,7 +130,12 @@ class Engine:
         self.legs = Legs(
             self.turns, self.phone, self.workers, self.directions, settings.media.timeout_s
         )
-        self.floor = FloorSide(self.turns, timers, settings, self.directions.phones_of)
+        self.floor = FloorSide(
+            self.turns, timers, settings, self.directions.phones_of, parts.sounds
+        )
+        self.floor.resolve = self.directions.resolve
+        self.floor.agent_who_knows = self.callers.agent_of
+        self.supervision = Supervision(self.floor)
         self.lookups = Lookups()
         self.lookups.prepare(parts.flows)
         self.flows = Flows(
@@ -148,6 +154,13 @@ class Engine:
         self.workers.is_ours = self.legs.by_id.__contains__
         self.workers.on_back = self.rebuild.back
         self.arrivals = Arrivals(self, settings, str(self.recordings_dir))
+        self.callbacks = Callbacks(
+            self.turns,
+            timers,
+            self.floor,
+            self.directions.outside,
+            lambda: self.arrivals.rules,
+        )
         self.wiring = Wiring(self)
         register(self.turns.inner, {do.SetTimer: self._set_timer, do.ClearTimer: self._clear_timer})
         self.turns.on_finished = self._finished
@@ -295,9 +308,10 @@ class Engine:
         self.timers.clear((call.id, "flow"))
         self.turns.calls.pop(call.id, None)
         self.turns.forget_later(call.id, self.workers.leave)
+        self.callbacks.ended(call.id)
 
     def _set_music(self, call: str, queue: str) -> None:
-        music = self.sounds.music.get(queue)
+        music = self.floor.cares.music_of(queue)
         if music is not None:
             self.workers.set_music(call, music)
 
@@ -325,8 +339,10 @@ class Engine:
     def ready(self, agent: str) -> None:
         self.floor.change(lambda now: self.floor.floor.ready(agent, now))
 
-    def take_break(self, agent: str, reason: str = "break") -> None:
-        self.floor.change(lambda now: self.floor.floor.take_break(agent, now, reason))
+    def take_break(self, agent: str, reason: str = "") -> str:
+        """ "" or why not. Without a reason (a dialled code) the first of the configured breaks."""
+        breaks = self.settings.floor.breaks
+        return self.supervision.take_break(agent, reason or self.supervision.default_break(breaks))
 
     def end_wrap_up(self, agent: str) -> None:
         self.floor.change(lambda now: self.floor.floor.end_wrap_up(agent, now))
@@ -345,7 +361,7 @@ class Engine:
             return "the call is over"
         if found.phase != "talking":
             return f"the call is {found.phase}, only a talk can be transferred"
-        destination, phones = self.directions.resolve(target)
+        destination, phones = self.floor.through(target)
         if destination.kind == "nowhere":
             return "no such queue, agent or number"
         if destination.kind in ("agent", "external") and not phones:
@@ -368,12 +384,11 @@ class Engine:
         self.settings = settings
         self.phone.use_directory(SettingsDirectory(settings, secrets.ha1s(settings)))
         self.directions.trunk_passwords = secrets.trunks
-        self.sounds = sounds
         self.flows.flows = flows
         self.lookups.prepare(flows)
         self.directions.reload(settings)
         self.arrivals.reload(settings)
-        self.floor.reload(settings)
+        self.floor.reload(settings, sounds)
         for agent in settings.agents:  # one who was gone and is back has their phone still
             if self.directions.phones_of(agent.id):
                 self.floor.set_reachable(agent.id)

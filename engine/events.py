@@ -77,7 +77,7 @@ class Wiring:
         io = engine.legs.by_id.get(event.leg)
         if io is None:
             return
-        destination, phones = engine.directions.resolve(event.target)
+        destination, phones = engine.floor.through(event.target)
         engine.turns.feed(io.call, on.TransferAsked(event.leg, destination, phones))
 
     def _registered(self, event: sip.RegistrationChanged) -> None:

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from config.settings import QueueSettings, Settings
+from config.queueing import AgentSettings
+from config.settings import Settings
+from engine.care import Cares, Resolve
+from engine.sounds import Sounds
 from engine.timers import Timers
 from engine.turns import Turns, register
 from queues import offers
 from queues.agents import AgentView
+from queues.callers import Lists
+from queues.estimate import Estimate
 from queues.events import AgentPresence
 from queues.floor import Floor
-from queues.rules import from_settings
+from queues.rules import from_settings, personal_queue
 from queues.waiting import WaitingView
 from router import effects as do
 from router import inputs as on
 from router.call import Call
 
-
-def care_of(queue: QueueSettings) -> on.QueueCare:
-    return on.QueueCare(
-        queue.name,
-        queue.target_s,
-        queue.short_abandon_s,
-        queue.announce_interval_s,
-        queue.callback_key,
-        queue.language,
-    )
+# What a flow's queue node calls the reasons (docs/ivr.md).
+FLOW_WORDS: dict[offers.OverflowReason, str] = {
+    "waited too long": "overflow",
+    "expected wait too long": "expected",
+    "queue full": "full",
+    "floor full": "full",
+    "queue closed": "closed",
+    "nobody signed in": "unstaffed",
+    "nobody working": "unstaffed",
+    "queue removed": "overflow",
+}
+BUSY = ("offered", "reserved", "talking", "wrap-up")
 
 
 class FloorSide:
@@ -38,17 +45,23 @@ class FloorSide:
         timers: Timers,
         settings: Settings,
         phones_of: Callable[[str], tuple[str, ...]],
+        sounds: Sounds = Sounds(),  # noqa: B008 - frozen
     ) -> None:
         self.floor = Floor(from_settings(settings))
         self._turns = turns
         self._timers = timers
         self._phones_of = phones_of
+        self.resolve: Resolve = lambda text: (on.Destination("nowhere"), ())
+        self.agent_who_knows: Callable[[str], str] = lambda caller: ""
         self.on_enter: Callable[[str, str], None] = lambda call, queue: None
         self.takes_back: Callable[[str, str], bool] = lambda call, reason: False
-        self._care = {queue.name: care_of(queue) for queue in settings.queues}
+        self.on_reserve: Callable[[offers.Reserve], None] = lambda reserve: None
+        self.on_withdraw: Callable[[str, int], None] = lambda call, fence: None
         self._offered: dict[int, str] = {}
+        self._due: float | None = None
         # agent: the calls outside any queue, and what each is
         self._busy_in: dict[str, dict[str, str]] = {}
+        self._adopt(settings, sounds)
         register(
             turns.inner,
             {
@@ -61,39 +74,55 @@ class FloorSide:
             },
         )
 
-    def reload(self, settings: Settings) -> None:
-        self._care = {queue.name: care_of(queue) for queue in settings.queues}
+    def _adopt(self, settings: Settings, sounds: Sounds) -> None:
+        self.cares = Cares(settings, sounds)
+        self._lists = Lists(settings)
+        self._agents: dict[str, AgentSettings] = {agent.id: agent for agent in settings.agents}
+
+    def reload(self, settings: Settings, sounds: Sounds) -> None:
+        self._adopt(settings, sounds)
         self.change(lambda now: self.floor.reload(from_settings(settings), now))
 
     # --- calls ---------------------------------------------------------------------------------
 
+    def is_blocked(self, caller: str, queue: str = "") -> bool:
+        """Whether a caller is not let in, anywhere or in this queue."""
+        return self._lists.treat(caller, queue).blocked
+
     def _enter(self, call: Call, effect: do.EnterQueue) -> None:
-        care = self._care.get(effect.queue)
+        care = self.cares.of(effect.queue)
         if care is None:
             self._turns.feed(call.id, on.HangUpAsked(f"unknown queue {effect.queue}", cut=True))
+            return
+        treatment = self._lists.treat(call.caller, effect.queue)
+        if treatment.blocked and call.phase == "flow":  # whom an agent passes on is let in
+            self._turns.feed(call.id, on.FlowEnds((), False, "blocked", refused=True))
             return
         self.on_enter(call.id, effect.queue)
         self._turns.feed(call.id, on.Queued(care))
         now = self._turns.now()
-        self._obey(
+        self.obey(
             self.floor.enqueue(
                 call.id,
                 effect.queue,
                 now,
-                priority=effect.priority,
-                rank=effect.rank,
+                priority=effect.priority + treatment.priority,
+                rank=treatment.rank if effect.rank is None else effect.rank,
                 skills=dict(effect.skills) or None,
                 head=effect.head,
+                caller=call.caller,
+                sticky=self.agent_who_knows(call.caller),
+                origin=effect.origin,
             )
         )
 
     def _leave(self, call: Call, effect: do.LeaveQueue) -> None:
-        self._obey(self.floor.leave(call.id, self._turns.now(), effect.end))
+        self.obey(self.floor.leave(call.id, self._turns.now(), effect.end))
 
     def _accept(self, call: Call, effect: do.AcceptOffer) -> None:
         result = self.floor.accept(effect.agent, effect.fence, self._turns.now())
         stale = any(isinstance(item, offers.OfferStale) for item in result)
-        self._obey(result)
+        self.obey(result)
         if not stale:
             self._offered.pop(effect.fence, None)
             self._turns.feed(call.id, on.OfferWon(effect.agent, effect.fence))
@@ -101,7 +130,7 @@ class FloorSide:
     def _refuse(self, call: Call, effect: do.RefuseOffer) -> None:
         self._offered.pop(effect.fence, None)
         now = self._turns.now()
-        self._obey(self.floor.refuse(effect.agent, effect.fence, now, effect.end, effect.cause))
+        self.obey(self.floor.refuse(effect.agent, effect.fence, now, effect.end, effect.cause))
 
     def _done(self, call: Call, effect: do.AgentDone) -> None:
         agent, now = effect.agent, self._turns.now()
@@ -109,32 +138,40 @@ class FloorSide:
         if others.pop(call.id, None) is not None:
             if not others:
                 del self._busy_in[agent]
-                self._obey(self.floor.free(agent, now))
+                self.obey(self.floor.free(agent, now))
             return
         if effect.lost:
-            self._obey(self.floor.lost(agent, now, "phone lost"))
+            self.obey(self.floor.lost(agent, now, "phone lost"))
         else:
-            self._obey(self.floor.finished(agent, now))
+            self.obey(self.floor.finished(agent, now))
         for reason in list(others.values())[:1]:  # a call that was put through goes on
-            self._obey(self.floor.busy(agent, now, reason))
+            self.obey(self.floor.busy(agent, now, reason))
 
     def _busy(self, call: Call, effect: do.AgentBusy) -> None:
         self._busy_in.setdefault(effect.agent, {})[call.id] = effect.reason
         now = self._turns.now()
-        self._obey(self.floor.busy(effect.agent, now, effect.reason))
+        self.obey(self.floor.busy(effect.agent, now, effect.reason))
 
     # --- people, phones and the clock -------------------------------------------------------------
 
-    def change(self, work: Callable[[float], list[offers.Effect]]) -> None:
+    def change(self, work: Callable[[float], list[offers.Effect]]) -> list[offers.Effect]:
         """One change of the floor by a person or a phone, as a turn of its own."""
-        self._turns.together(lambda: self._obey(work(self._turns.now())))
+        effects: list[offers.Effect] = []
+
+        def changed() -> None:
+            effects.extend(work(self._turns.now()))
+            self.obey(effects)
+
+        self._turns.together(changed)
+        return effects
 
     def _tick(self) -> None:
+        self._due = None
         self.change(self.floor.tick)
 
     def after_recovery(self) -> None:
-        """Calls of an earlier engine leave the floor; its agents' talks are over; phones must
-        register again before they are rung."""
+        """Calls of an earlier engine leave the floor, places of callbacks stay; its agents'
+        talks are over; phones must register again before they are rung."""
 
         def settle(now: float) -> list[offers.Effect]:
             effects: list[offers.Effect] = []
@@ -142,7 +179,8 @@ class FloorSide:
             for view in views:  # first: or the calls that go would be offered on their way
                 effects += self.floor.set_reachable(view.agent, False, now)
             for waiting in self.floor.waiting():
-                effects += self.floor.leave(waiting.call, now, "removed")
+                if waiting.on_line:  # a caller who was called back is called again
+                    effects += self.floor.leave(waiting.call, now, "removed")
             for view in views:
                 effects += self.floor.finished(view.agent, now)
                 effects += self.floor.free(view.agent, now)
@@ -155,14 +193,34 @@ class FloorSide:
         pass by themselves."""
         for view in self.floor.agents():
             if view.agent == agent and view.presence in ("available", "on-break"):
-                self._turns.fact("", AgentPresence(agent, view.presence, view.reason))
+                self._turns.fact(
+                    "", AgentPresence(agent, view.presence, view.reason, until=view.until)
+                )
 
     def set_reachable(self, agent: str) -> None:
         """The agent has a phone again."""
         self.change(lambda now: self.floor.set_reachable(agent, True, now))
 
+    def is_busy(self, agent: str) -> bool:
+        """Whether a call for this person would have to wait in the personal queue."""
+        return any(view.agent == agent and view.presence in BUSY for view in self.floor.agents())
+
     def position(self, call: str) -> int:
         return self.floor.position(call)
+
+    def estimate(self, call: str) -> Estimate | None:
+        """How long the call will still wait, to be told to its caller: that it is longer than
+        what was told before is journaled, with the reason."""
+        now = self._turns.now()
+        estimate = self.floor.estimate(call, now)
+        if estimate is not None and estimate.raised is not None:
+            self.floor.apply(call, estimate.raised, now)
+            self._turns.fact(call, estimate.raised)
+        return estimate
+
+    def expected(self, queue: str) -> Estimate | None:
+        """How long a caller would wait who came now."""
+        return self.floor.expected(queue, self._turns.now())
 
     def waiting(self) -> list[WaitingView]:
         return self.floor.waiting()
@@ -170,26 +228,69 @@ class FloorSide:
     def agents(self) -> list[AgentView]:
         return self.floor.agents()
 
-    def _obey(self, effects: list[offers.Effect]) -> None:
+    def obey(self, effects: list[offers.Effect]) -> None:
+        """Carry out what the floor decided, in its order."""
         for effect in effects:
             match effect:
                 case offers.Fact(call, event):
                     self._turns.fact(call, event)
-                case offers.Offer(call, agent, fence, queue, ring_s):
-                    self._offered[fence] = call
-                    phones = self._phones_of(agent)
-                    self._turns.feed(call, on.Offered(agent, fence, queue, ring_s, phones))
+                case offers.Offer():
+                    self._offer(effect)
                 case offers.Withdraw(call, agent, fence, reason):
                     self._offered.pop(fence, None)
+                    self.on_withdraw(call, fence)
                     self._turns.feed(call, on.Withdrawn(agent, fence, reason))
                 case offers.OfferStale(agent, fence):
                     stale = self._offered.pop(fence, None)
                     if stale is not None:
                         self._turns.feed(stale, on.OfferStale(agent, fence))
-                case offers.Overflow(call, _, to):
-                    back = self.takes_back(call, "overflow")
-                    self._turns.feed(call, on.Overflowed("flow" if back else to))
+                case offers.Overflow(call, _, to, reason):
+                    self._overflow(call, to, reason)
+                case offers.Reserve():
+                    self.on_reserve(effect)
+                case offers.Moved(call, queue):
+                    self._moved(call, queue)
+                case offers.BreakRefused() | offers.CallbackOver():
+                    pass  # an answer to whoever asked; the fact of the end goes to the ticket
+        self._arm()
+
+    def _offer(self, offer: offers.Offer) -> None:
+        self._offered[offer.fence] = offer.call
+        phones = self._phones_of(offer.agent)
+        settings = self._agents.get(offer.agent)
+        one_by_one = settings is not None and settings.devices == "in-order" and len(phones) > 1
+        each_s = settings.device_ring_s if settings is not None and one_by_one else 0.0
+        self._turns.feed(
+            offer.call,
+            on.Offered(offer.agent, offer.fence, offer.queue, offer.ring_timeout_s, phones, each_s),
+        )
+
+    def through(self, target: str) -> tuple[on.Destination, tuple[str, ...]]:
+        """Where a transfer leads. A person who is busy is waited for in the personal queue."""
+        destination, phones = self.resolve(target)
+        if destination.kind == "agent" and self.is_busy(destination.name):
+            return on.Destination("queue", personal_queue(destination.name)), ()
+        return destination, phones
+
+    def _overflow(self, call: str, to: str, reason: offers.OverflowReason) -> None:
+        """A flow that says how it goes on goes before the queue's own way out."""
+        for word in dict.fromkeys((FLOW_WORDS[reason], "overflow")):
+            if self.takes_back(call, word):
+                self._turns.feed(call, on.Overflowed("flow", word))
+                return
+        self._turns.feed(call, self.cares.way_out(to, reason, self.resolve))
+
+    def _moved(self, call: str, queue: str) -> None:
+        care = self.cares.of(queue)
+        if care is not None:
+            self.on_enter(call, queue)
+            self._turns.feed(call, on.Queued(care))
+
+    def _arm(self) -> None:
         due = self.floor.next_deadline
+        if due == self._due:
+            return
+        self._due = due
         if due is not None:
             self._timers.set("floor", due, self._tick)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 from engine.floorside import FloorSide
 from engine.legs import Legs
@@ -15,6 +16,8 @@ from router import effects as do
 from router import inputs as on
 from router.call import Call
 from router.media import protocol as media
+
+WAIT_MIN_MAX = 60  # a longer wait is nothing to tell a caller who can be called back
 
 
 def ivr_prompt(prompt: object) -> ivr.Prompt:
@@ -59,11 +62,15 @@ class Prompter:
     def _tell_position(self, call: Call, effect: do.TellPosition) -> None:
         if call.phase != "waiting":  # it went on while the disk was slow
             return
-        position = self._floor.position(call.id)
         language = effect.language
         prompts: list[object] = list(effect.first)
-        if position > 0:
-            prompts.append(ivr.Phrase(f"position-{position}", language))
+        if effect.position:
+            prompts.append(ivr.Phrase(f"position-{self._floor.position(call.id)}", language))
+        if effect.wait:
+            estimate = self._floor.estimate(call.id)
+            minutes = ceil(estimate.high_s / 60) if estimate is not None else 0
+            if 0 < minutes <= WAIT_MIN_MAX:
+                prompts.append(ivr.Phrase(f"wait-{minutes}", language))
         if effect.greeting and effect.callback_key:
             prompts.append(ivr.Phrase(f"press-{effect.callback_key}-for-callback", language))
         self._play(call, do.Play(effect.leg, effect.play, tuple(prompts)))

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from config.settings import AgentSettings, Number, QueueSettings, Settings, Trunk
 from engine.arrivals import Arrivals
+from engine.callbacks import Callbacks
 from engine.callers import Callers
 from engine.engine import Engine
 from engine.events import Wiring
@@ -18,6 +19,7 @@ from engine.journal import Entry
 from engine.legs import Legs
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
+from engine.supervision import Supervision
 from engine.taping import Taping
 from engine.timers import Timers
 from engine.turns import Turns, register
@@ -82,6 +84,7 @@ class Desk:
         kept: Sequence[Entry] = (),
         recordings_dir: Path = Path("/nowhere"),
     ) -> None:
+        self.settings = settings
         self.clock = HandClock(kept[-1].at + 1.0 if kept else START)
         self.loop = FakeLoop(self.clock)
         self.timers = Timers(cast(Any, self.clock), cast(Any, self.loop))
@@ -102,12 +105,19 @@ class Desk:
             self.callers.earlier,
         )  # fmt: skip
         self.floor.takes_back = self.flows.takes_back
+        self.floor.resolve = self.directions.resolve
+        self.floor.agent_who_knows = self.callers.agent_of
+        self.supervision = Supervision(self.floor)
         self.prompts = FakePrompts()
         self.prompter = Prompter(
             self.turns, self.legs, cast(Any, self.workers), self.floor, cast(Any, self.prompts)
         )
         self.taping = Taping(self.turns, self.legs, cast(Any, self.workers))
         self.arrivals = Arrivals(cast(Engine, self), settings, str(recordings_dir))
+        self.callbacks = Callbacks(
+            self.turns, self.timers, self.floor, self.directions.outside,
+            lambda: self.arrivals.rules,
+        )  # fmt: skip
         self.wiring = Wiring(cast(Engine, self))
         self.statistics = Statistics()
         self.holds = Holds(cast(Any, self.journal))
@@ -127,6 +137,7 @@ class Desk:
         self.flows.forget(call.id)
         self.turns.calls.pop(call.id, None)
         self.turns.forget_later(call.id, self.workers.leave)
+        self.callbacks.ended(call.id)
 
     # --- what a test does --------------------------------------------------------------------
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from config.settings import QueueSettings
-from engine.floorside import care_of
+from config.settings import QueueSettings, Settings
+from engine.care import Cares
+from engine.sounds import Sounds
+from ivr.actions import Audio
 from queues.events import (
     AgentPresence,
     CallQueued,
@@ -181,10 +183,23 @@ def test_a_queue_that_does_not_exist_ends_the_call_and_nothing_else(desk: Desk) 
 
 
 def test_the_care_of_a_queue_is_its_settings() -> None:
-    care = care_of(
-        QueueSettings(name="q", target_s=30, short_abandon_s=4, callback_key="2", language="lv")
+    queue = QueueSettings(
+        name="q",
+        target_s=30,
+        short_abandon_s=4,
+        callback_key="2",
+        language="lv",
+        announce_position=False,
+        messages=("m.wav",),
+        message_interval_s=90,
     )
-    assert care == on.QueueCare("q", 30.0, 4.0, 30.0, "2", "lv")
+    message = Audio("m.ulaw")
+    cares = Cares(Settings(queues=(queue,)), Sounds(messages={"q": (message,)}))
+    assert cares.of("q") == on.QueueCare(
+        "q", 30.0, 4.0, 30.0, "2", "lv", False, True, (message,), 90.0
+    )
+    assert cares.of("none") is None
+    assert cares.of("@nobody") is None
 
 
 # --- beside the queue ----------------------------------------------------------------------
@@ -247,7 +262,7 @@ def test_a_new_queue_and_a_queue_that_is_gone(desk: Desk) -> None:
     changed = SETTINGS.model_copy(
         update={"queues": (SETTINGS.queues[0], QueueSettings(name="billing"))}
     )
-    desk.floor.reload(changed)
+    desk.floor.reload(changed, Sounds())
     assert call.phase == "voicemail", "the calls of a queue that is gone overflow"
     other = desk.call("in2", dialled="37167000000")
     desk.turns.feed(other.id, on.FlowQueues("billing"))

@@ -5,9 +5,11 @@ A failing seed is in the test's name; the same seed gives the same day.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from queues.events import CallQueued, QueueVisitEnded
+from queues.events import CallbackEnded, CallbackPlaced, CallQueued, QueueVisitEnded
 from router import events as facts
 from tests.simulation.world import AGENTS, World
 
@@ -27,7 +29,9 @@ def check(world: World) -> None:
         for view in world.floor.agents()
         if view.presence == "available" and view.reachable
     ]
-    unserved = [view.call for view in world.floor.waiting() if not view.offered_to]
+    unserved = [
+        view.call for view in world.floor.waiting() if not view.offered_to and not view.next_at
+    ]
     assert not (free and unserved), f"{unserved} wait while {free} are free"
 
 
@@ -44,6 +48,9 @@ def check_end(world: World) -> None:
         for entry in world.disk.entries
     )
     assert visits == ends
+    placed = Counter(e.call for e in world.disk.entries if isinstance(e.event, CallbackPlaced))
+    over = Counter(e.call for e in world.disk.entries if isinstance(e.event, CallbackEnded))
+    assert placed == over, "a callback has one end"
 
 
 @pytest.mark.parametrize("seed", SEEDS)

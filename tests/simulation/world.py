@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from config.settings import AgentSettings, Number, QueueSettings, Settings
 from engine import recovery
+from engine.callbacks import Callbacks
 from engine.callers import Callers
 from engine.engine import Engine
 from engine.floorside import FloorSide
@@ -155,6 +156,13 @@ class World:
             self.callers.earlier,
         )
         self.floor.takes_back = self.flows.takes_back
+        self.callbacks = Callbacks(
+            self.turns,
+            cast(Any, self.agenda),
+            self.floor,
+            lambda number, trunk: (f"trunk:out:{number}",),
+            CallRules,
+        )
         self.statistics = Statistics()
         self.holds = Holds(cast(Any, self.disk))
         self.disk.on_durable = self.statistics.apply
@@ -203,6 +211,7 @@ class World:
     def _finished(self, call: Call) -> None:
         self.flows.forget(call.id)
         self.turns.calls.pop(call.id, None)
+        self.callbacks.ended(call.id)
 
     # --- the wire, played -----------------------------------------------------------------------
 
@@ -244,7 +253,8 @@ class World:
         agent = call.legs[effect.leg].agent
         assert agent not in self.rung, f"{agent} is rung for two calls"
         self.alive[effect.leg] = agent
-        self.rung[agent] = effect.leg
+        if agent:  # else the caller of a callback
+            self.rung[agent] = effect.leg
         fate = self.random.random()
         after = self.random.uniform(0.2, 14.0)
         if fate < 0.7:
@@ -331,6 +341,11 @@ class World:
             )
         until = self.clock.at + seconds
         while (self.turns.calls or self.turns.waiting_for_disk) and self.agenda.step(until):
+            pass
+        floor = self.floor
+        for view in floor.waiting():  # places of callbacks: nobody is called back any more
+            floor.change(lambda now, call=view.call: floor.floor.cancel_callback(call, now, "end"))
+        while self.turns.waiting_for_disk and self.agenda.step(until + 60.0):
             pass
 
     def crash(self, seed: int) -> World:
