@@ -30,7 +30,7 @@ from config.errors import MisuseError
 from config.values import changed, value
 from queues.estimate_ahead import Ahead, look, nobody, place_of
 from queues.estimate_model import Outlook
-from queues.estimate_staff import Kind, Place, Pool, Staff
+from queues.estimate_staff import LAST, Kind, Place, Pool, Staff
 from queues.events import (
     AgentPresence,
     AgentReachable,
@@ -68,12 +68,13 @@ class Estimate:
 
 @dataclass(slots=True)
 class Promise:
-    """What a caller was told, and how things stood: the latest fact known, the releases of
-    agents still needed, the seconds an agent took for a call."""
+    """What a caller was told, and how things stood: the latest fact known, the call's place,
+    the releases of agents still needed, the seconds an agent took for a call."""
 
     at: float
     high_at: float
     fact: int
+    place: Place
     releases: float
     cycle_s: float
 
@@ -160,7 +161,7 @@ class Estimates:
             needs[skill] = min(weakest, needs.get(skill, weakest))
         pool = self._staff.pool(Kind(queue, tuple(sorted(needs.items())), level_max, only))
         deadline = now + rules.target_s - rules.credit_s * priority
-        place = place_of(rules.rank if rank is None else rank, deadline, LAST)
+        place = place_of(rules.rank if rank is None else rank, deadline, NEWEST)
         self._staff.refresh(pool)
         if not pool.duty:
             return None
@@ -213,7 +214,7 @@ class Estimates:
 
     def _promise(self, track: Track, now: float, high_at: float, ahead: Ahead) -> Promise:
         cycle_s = track.pool.learned.cycle.mean
-        return Promise(now, high_at, self._facts, ahead.releases, cycle_s)
+        return Promise(now, high_at, self._facts, track.place, ahead.releases, cycle_s)
 
     def _reason(
         self, track: Track, promise: Promise, now: float, ahead: Ahead
@@ -222,8 +223,9 @@ class Estimates:
         pool = track.pool
         if pool.left_since(promise.fact):
             return "agent-left"
-        if any(rival.inserted_since(promise.fact, track.place) for rival, _, _ in pool.rivals):
-            return "inserted-ahead"
+        for rival, _, _ in pool.rivals:
+            if rival.inserted_since(promise.fact, track.place, promise.place):
+                return "inserted-ahead"
         if now >= promise.high_at:
             return "slower-than-expected"
         if pool.learned.cycle.mean > SLOWER * promise.cycle_s:
@@ -268,6 +270,7 @@ class Estimates:
         if track is not None:
             needs = tuple(sorted(event.skills.items()))
             self._move(track, Kind(event.queue, needs, event.level_max, event.only), track.place)
+            track.pool.note_inserted(self._facts, track.place)
 
     def _call_changed(self, call: str, event: CallChanged, now: float) -> None:
         track = self._tracks.get(call)
@@ -282,8 +285,9 @@ class Estimates:
             promoted=track.promoted,
             returned=track.returned,
         )
+        former = track.place if kind == track.pool.kind else LAST
         self._move(track, kind, place)
-        track.pool.note_inserted(self._facts, place)
+        track.pool.note_inserted(self._facts, place, former)
         # Somebody decided otherwise about this very call: what it was told is void.
         track.first = track.promise = None
         track.bounds = self._staff.learned(event.queue).quantiles.bounds
@@ -295,8 +299,9 @@ class Estimates:
         track.promoted = True
         _, rank, _, deadline, sequence = track.place
         place = place_of(rank, deadline, sequence, promoted=True, returned=track.returned)
+        former = track.place
         self._move(track, track.pool.kind, place)
-        track.pool.note_inserted(self._facts, place)
+        track.pool.note_inserted(self._facts, place, former)
 
     def _move(self, track: Track, kind: Kind, place: Place) -> None:
         if not track.offers:
@@ -391,7 +396,7 @@ class Estimates:
         self._staff.change(event.agent, self._facts, reachable=event.reachable)
 
 
-LAST = 2**62  # the sequence of a call that is not on the floor yet
+NEWEST = 2**62  # the sequence of a call that is not on the floor yet
 
 
 def _estimate(found: Outlook, bounds: tuple[float, float]) -> Estimate:

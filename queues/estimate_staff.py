@@ -7,6 +7,7 @@ the same whatever the number of agents.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from typing import NamedTuple
 
 from queues.estimate_learning import Learned, Quantiles, Rate
@@ -15,6 +16,8 @@ from queues.rules import EMERGENCY_RANK, PERSONAL, AgentRules, FloorRules, Queue
 
 Place = tuple[int, int, int, float, int]
 """(tier, class, turn, deadline, sequence): what ``queues.waiting.CallKey`` orders by."""
+
+LAST: Place = (9, 0, 0, 0.0, 0)  # behind every call
 
 ARRIVALS_MEMORY_S = 900.0
 POOLS_MAX = 4096
@@ -83,8 +86,7 @@ class Pool:
     ``rivals`` are (pool, both, rest): how many of the agents on duty for that pool's calls may
     take this one's too, and how many may not, as the duty of version ``known`` has it;
     ``overtakers`` are (pool, share): those whose newcomers go before calls of this one.
-    ``unscored`` counts newcomers. ``_inserted`` remembers, of the calls that came since a
-    given fact, the foremost: (fact, place) with both ascending.
+    ``unscored`` counts newcomers, ``_inserted`` are the latest: (fact, place, former place).
     """
 
     __slots__ = (
@@ -123,7 +125,7 @@ class Pool:
         self.unscored = 0
         self.rivals: list[tuple[Pool, int, int]] = []
         self.overtakers: list[tuple[Pool, float]] = []
-        self._inserted: list[tuple[int, Place]] = []
+        self._inserted: deque[tuple[int, Place, Place]] = deque(maxlen=INSERTED_MAX)
 
     def has_ready(self) -> bool:
         """Whether an agent is free for these calls now."""
@@ -159,19 +161,20 @@ class Pool:
             group.left > fact for group in self.groups
         )
 
-    def note_inserted(self, fact: int, key: Place) -> None:
-        """A call came in by this fact. The latest ``INSERTED_MAX`` that matter are remembered."""
-        inserted = self._inserted
-        while inserted and inserted[-1][1] >= key:
-            inserted.pop()
-        inserted.append((fact, key))
-        if len(inserted) > INSERTED_MAX:
-            del inserted[0]
+    def note_inserted(self, fact: int, place: Place, former: Place = LAST) -> None:
+        """A call came to this place by this fact, or moved to it from its former one. The
+        latest ``INSERTED_MAX`` are remembered."""
+        self._inserted.append((fact, place, former))
 
-    def inserted_since(self, fact: int, key: Place) -> bool:
-        """Whether a call that came after this fact stands before this key."""
-        at = bisect_left(self._inserted, (fact + 1,))
-        return at < len(self._inserted) and self._inserted[at][1] < key
+    def inserted_since(self, fact: int, place: Place, then: Place) -> bool:
+        """Whether, after this fact, a call came before this place that was not before the
+        place that its holder had ``then``."""
+        for at, new, former in reversed(self._inserted):
+            if at <= fact:
+                return False
+            if new < place and former > then:
+                return True
+        return False
 
 
 class CallLine(Line[Place]):
