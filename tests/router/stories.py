@@ -13,7 +13,21 @@ from router.call import Call, CallRules
 from router.call_table import step
 
 CARE = on.QueueCare("support", announce_s=30.0, callback_key="1")
+SPOKEN = on.QueueCare("sales", messages=("a.wav",), tells_wait=False)
 MAIN = on.Destination("flow", "main")
+LEGS = ("c.2", "c.3", "c.4", "c.5", "c.6")
+WAYS_OUT = (
+    "voicemail",
+    "callback",
+    "hang-up",
+    "flow",
+    "queue:sales",
+    "queue:support",
+    "announcement:full.wav",
+    "number:1",
+)
+OUT = "trunk:out:+371200"
+TIMERS = ("ring", "ring-1", "ring-2", "announce", "message", "closing", "voicemail", "flow")
 
 
 class Story:
@@ -46,6 +60,14 @@ class Story:
         ended = self.facts(facts.CallEnded)
         assert len(ended) == 1
         return str(ended[0].outcome)
+
+    def call_back(self, fence: int = 7, targets: tuple[str, ...] = (OUT,)) -> Story:
+        """Begin the second life: anna is held."""
+        self.call = Call("c", CallRules(recordings_dir="/r"))
+        self.now = 5000.0
+        self.effects = []
+        self.feed(on.CallBack("+371200", targets, CARE, "anna", fence, 30.0, "trunk", "100"))
+        return self
 
     def wait(self) -> Story:
         self.feed(on.LegUp("in"))
@@ -101,8 +123,9 @@ def sample(kind: type) -> on.Input:
     return typing.cast(on.Input, kind(**made))
 
 
-def inputs() -> st.SearchStrategy[on.Input]:
-    legs = st.sampled_from(["in", "c.2", "c.3", "c.4", "c.5"])
+def inputs(legs_of: tuple[str, ...] = ("in", *LEGS)) -> st.SearchStrategy[on.Input]:
+    """Any input, whether it makes sense or not."""
+    legs = st.sampled_from(legs_of)
     causes = st.sampled_from(typing.get_args(on.Cause))
     agents = st.sampled_from(["anna", "boris"])
     fences = st.integers(1, 3)
@@ -114,6 +137,10 @@ def inputs() -> st.SearchStrategy[on.Input]:
         ]
     )
     phones = st.sampled_from([(), ("sip:a",), ("sip:a", "sip:b")])
+    each_s = st.sampled_from([0.0, 5.0])
+    prompts = st.sampled_from([(), ("full.wav",)])
+    reasons = st.sampled_from(["overflow", "queue closed"])
+    targets = st.sampled_from(["", "sip:a", "sip:c", "sip:d"])
     return st.one_of(
         st.builds(on.LegUp, legs),
         st.builds(on.LegRinging, legs, st.booleans()),
@@ -129,15 +156,14 @@ def inputs() -> st.SearchStrategy[on.Input]:
         st.just(on.FlowTakesMessage((), 30.0)),
         st.just(on.FlowPromisesCallback("1", "support")),
         st.just(on.FlowEnds(("bye",), True, "done")),
-        st.just(on.Queued(CARE)),
-        st.builds(on.Offered, agents, fences, st.just("support"), st.just(15.0), phones),
+        st.builds(on.Queued, st.sampled_from([CARE, SPOKEN])),
+        st.builds(on.Offered, agents, fences, st.just("support"), st.just(15.0), phones, each_s),
+        st.builds(on.LegRedirected, legs, targets),
         st.builds(on.Withdrawn, agents, fences, st.just("gone")),
         st.builds(on.OfferWon, agents, fences),
         st.builds(on.OfferStale, agents, fences),
-        st.builds(on.Overflowed, st.sampled_from(["voicemail", "callback", "hang-up", "flow"])),
+        st.builds(on.Overflowed, st.sampled_from(WAYS_OUT), reasons, prompts, phones),
         st.builds(on.TransferAsked, st.sampled_from(["", "c.2", "in"]), places, phones),
         st.just(on.HangUpAsked("supervisor")),
-        st.builds(
-            on.TimerFired, st.sampled_from(["ring", "announce", "closing", "voicemail", "flow"])
-        ),
+        st.builds(on.TimerFired, st.sampled_from(TIMERS)),
     )

@@ -6,15 +6,13 @@ import itertools
 import typing
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from router import effects as do
 from router import events as facts
 from router import inputs as on
 from router.call import PHASES
 from router.call_table import TABLE, step
-from tests.router.stories import CARE, Story, inputs, sample
+from tests.router.stories import CARE, Story, sample
 
 INPUTS = typing.get_args(on.Input)
 
@@ -275,22 +273,3 @@ def test_a_menu_that_we_cut_is_our_failure_as_after_a_crash() -> None:
     story.feed(on.LegUp("in"))
     story.feed(on.HangUpAsked("shutdown", cut=True), 1.0)
     assert story.outcome == "failed"
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(inputs(), max_size=40))
-def test_any_story_ends_once_and_leaves_no_leg(happened: list[on.Input]) -> None:
-    story = Story()
-    for item in happened:
-        story.feed(item, 1.0)
-    story.feed(on.HangUpAsked("supervisor"), 1.0)
-    assert story.call.phase == "ended"
-    assert len(story.facts(facts.CallEnded)) == 1
-    assert len(story.of(do.Finished)) == 1
-    assert all(leg.state == "gone" for leg in story.call.legs.values())
-    started = {record.recording for record in story.of(do.Record)}
-    assert started == {stop.recording for stop in story.of(do.StopRecording)}
-    after = len(story.effects)
-    for item in happened:
-        story.feed(item)
-    assert all(isinstance(effect, do.Drop) for effect in story.effects[after:])

@@ -7,20 +7,14 @@ import pytest
 from router import effects as do
 from router import events as facts
 from router import inputs as on
-from router.call import Call, CallRules
-from tests.router.stories import CARE, Story
-
-OUT = "trunk:out:+371200"
+from tests.router.stories import OUT, Story
 
 
 class Callback(Story):
     """The second life of call ``c``: anna is held by fence 7."""
 
-    def __init__(self, targets: tuple[str, ...] = (OUT,)) -> None:
-        self.call = Call("c", CallRules(recordings_dir="/r"))
-        self.now = 5000.0
-        self.effects = []
-        self.feed(on.CallBack("+371200", targets, CARE, "anna", 7, 30.0, "trunk", "100"))
+    def __init__(self, targets: tuple[str, ...] = (OUT,), fence: int = 7) -> None:
+        self.call_back(fence, targets)
 
     @property
     def leg(self) -> str:
@@ -203,12 +197,8 @@ def test_a_shutdown_while_dialling_is_a_missed_attempt() -> None:
 def test_ids_of_two_attempts_and_of_the_first_life_differ() -> None:
     first = Story().wait()
     first.talk()
-    second, third = Callback().reach(), Callback()
+    second, third = Callback().reach(), Callback(fence=8).reach()
     second.talk()
-    third.call = Call("c", CallRules(recordings_dir="/r"))
-    third.effects = []
-    third.feed(on.CallBack("1", (OUT,), CARE, "anna", 8, 30.0, "t", "100"))
-    third.reach()
     third.talk()
     lives = [first, second, third]
     for ids in (
