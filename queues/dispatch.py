@@ -7,7 +7,6 @@ from heapq import heappop, heappush
 from config.errors import MisuseError
 from queues import callbacks, leaving
 from queues.agents import READY, Agent, AgentKey
-from queues.estimate import Estimates
 from queues.events import (
     AgentPresence,
     BreakOverrun,
@@ -19,6 +18,7 @@ from queues.events import (
     QueueVisitEnded,
     VisitEnd,
 )
+from queues.learning import Learning
 from queues.offers import (
     Effect,
     Fact,
@@ -45,9 +45,9 @@ class Dispatch:
     before ``begin``: the facts of what fell due must not get lost with an exception.
     """
 
-    def __init__(self, rules: FloorRules) -> None:
+    def __init__(self, rules: FloorRules, *, estimates: bool = True) -> None:
         self.state = FloorState(rules)
-        self.estimates = Estimates(rules)
+        self.learning = Learning(rules, estimates=estimates)
         self.effects: list[Effect] = []
         self._gone_away: list[Agent] = []
         self._adopted = True
@@ -61,7 +61,7 @@ class Dispatch:
         not go to an agent whom the rules took off the queue."""
         self._clock(now)
         self.state.adopt(rules)
-        self.estimates.adopt(rules)
+        self.learning.adopt(rules)
         self._adopted = True
 
     def _clock(self, now: float) -> None:
@@ -76,9 +76,9 @@ class Dispatch:
         return effects
 
     def take(self, call: str, event: FloorEvent, now: float) -> None:
-        """A fact: it changes the state, and the estimates learn from it."""
+        """A fact: it changes the state, and the estimates will learn from it."""
         self.state.apply(call, event, now)
-        self.estimates.note(call, event, now)
+        self.learning.note(call, event, now)
 
     def emit(self, call: str, event: FloorEvent) -> None:
         self.take(call, event, self.state.now)

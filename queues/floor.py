@@ -34,8 +34,9 @@ class Floor:
     MisuseError too. A command that the agent's presence does not know changes nothing.
     """
 
-    def __init__(self, rules: FloorRules) -> None:
-        self._desk = Dispatch(rules)
+    def __init__(self, rules: FloorRules, *, estimates: bool = True) -> None:
+        """Without ``estimates`` the waits are learned only where a queue's rules ask for them."""
+        self._desk = Dispatch(rules, estimates=estimates)
 
     @property
     def version(self) -> int:
@@ -344,12 +345,17 @@ class Floor:
         """How long this caller will still wait; None where that is unknown or the call does not
         wait. Changes nothing; with ``raised`` the old promise stands until that fact is
         journaled and handed to ``apply``."""
-        return self._desk.estimates.of(call, now)
+        return self._desk.learning.catch_up().of(call, now)
+
+    def learn(self) -> None:
+        """Let the estimates learn what happened, off the way of the calls. Decisions do not
+        depend on when; whoever asks for an estimate has it learned first."""
+        self._desk.learning.catch_up()
 
     def expected(self, queue: str, now: float) -> Estimate | None:
         """How long a caller would wait who joined now; None where that is unknown."""
         self._queue(queue)
-        return self._desk.estimates.joining(queue, now)
+        return self._desk.learning.catch_up().joining(queue, now)
 
     def position(self, call: str) -> int:
         """1-based position among all who wait in the call's queue, being offered included, and
