@@ -26,11 +26,12 @@ class Agent:
     READY, or why this agent is not offered calls; the floor's indexes count by it.
 
     What strategies rank by: ``idle_step`` numbers the step of the clock in which the agent got
-    idle; ``handled_s`` in talks and wrap-up and ``taken`` calls count since ``signed_in_at``,
-    and ``occupied`` is the share of it in per cent at the time of getting free; ``offered`` has
-    the fence of each queue's last offer that was not withdrawn; ``lots`` are drawn in
-    weighted-random queues, ``draws`` counts how often, ``won`` has those by which the agent was
-    taken last. The mappings are replaced, never changed, so that copies of an agent stay.
+    idle; ``taken`` counts calls since sign-in; ``occupied`` is the share of time spent on talks
+    and wrap-up, the past fading (see ``queues.strategies``), as of ``since``; ``busyness`` is its
+    figure while idle; ``offered`` has the fence of each queue's last offer that was not
+    withdrawn; ``lots`` are drawn in weighted-random queues, ``draws`` counts how often, ``won``
+    has those by which the agent was taken last. The mappings are replaced, never changed, so
+    that copies of an agent stay.
     """
 
     id: str
@@ -48,10 +49,9 @@ class Agent:
     after_reason: str = ""
     standing: str = "signed-out"
     idle_step: int = 0
-    signed_in_at: float = 0.0
-    handled_s: float = 0.0
-    occupied: int = 0
     taken: int = 0
+    occupied: float = 0.0
+    busyness: int = 0
     offered: dict[str, int] = field(default_factory=dict)
     draws: int = 0
     lots: dict[str, float] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from queues.events import (
 )
 from queues.lottery import Lottery
 from queues.rules import PERSONAL, AgentRules, FloorRules
+from queues.strategies import busyness, faded
 from queues.timers import Kind, Timers
 
 BREAK_REASONS: dict[OfferEnd, str] = {
@@ -124,9 +125,9 @@ class Roster:
         former, keep = agent.presence, ""
         if presence != former:
             if former == "signed-out":
-                agent.signed_in_at, agent.handled_s, agent.taken = now, 0.0, 0
-            elif former in HANDLING:
-                agent.handled_s += now - agent.since
+                agent.taken = 0
+            handling = former in HANDLING
+            agent.occupied = faded(agent.occupied, now - agent.since, handling=handling)
             if presence == "available":
                 if former in OFFERED:
                     keep = agent.queue
@@ -146,8 +147,7 @@ class Roster:
         """The figures that stand still from here on, as long as the agent is idle."""
         agent.idle_since = now
         agent.idle_step = int(now // self._rules.idle_step_s)
-        signed_in_s = now - agent.signed_in_at
-        agent.occupied = int(100 * agent.handled_s / signed_in_s) if signed_in_s else 0
+        agent.busyness = busyness(agent.occupied, now)
 
     def reachable(self, call: str, event: AgentReachable, now: float) -> None:
         """``AgentReachable``; of an unknown agent it changes nothing."""

@@ -12,6 +12,7 @@ did. They stand still while an agent is ready, so that lines of ready agents sta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import exp, floor, log
 
 from queues.agents import Agent
 from queues.rules import Strategy
@@ -26,9 +27,9 @@ def longest_idle(agent: Agent, queue: str, needs: Needs) -> float:
 
 
 def least_occupied(agent: Agent, queue: str, needs: Needs) -> float:
-    """Rings the agent who, when last becoming free, had spent the smallest share of the time
-    since sign-in on talks and wrap-up, in whole per cent."""
-    return agent.occupied
+    """Rings the agent who has spent the smallest share of the time on talks and wrap-up, where
+    an hour ago counts a third (1/e) of now."""
+    return agent.busyness
 
 
 def fewest_calls(agent: Agent, queue: str, needs: Needs) -> float:
@@ -57,6 +58,30 @@ def best_skill(agent: Agent, queue: str, needs: Needs) -> float:
 def weighted_random(agent: Agent, queue: str, needs: Needs) -> float:
     """Rings one of the agents by lot: each with a chance in proportion to the weight."""
     return agent.lots.get(queue, 0.0)
+
+
+FADE_S = 3600.0  # after which a moment counts 1/e in the share of occupied time
+SHARE_MIN = 1e-9  # nobody counts as less occupied: a logarithm needs something
+
+
+def faded(share: float, seconds: float, *, handling: bool) -> float:
+    """The share of occupied time after so many more seconds of handling or of not handling."""
+    left = exp(-seconds / FADE_S)
+    return share * left + (1.0 - left if handling else 0.0)
+
+
+def busyness(share: float, now: float) -> int:
+    """The figure of a share of occupied time as of ``now``, in steps of a hundredth part of it.
+
+    The shares of all who are idle fade by the same factor. So the logarithm, counted back to
+    a fixed time, stands still.
+    """
+    return floor(100.0 * (log(max(share, SHARE_MIN)) + now / FADE_S))
+
+
+def share_of(figure: float, now: float) -> float:
+    """The share of occupied time as of ``now`` of an idle agent with this ``busyness``."""
+    return exp(figure / 100.0 - now / FADE_S)
 
 
 RANKS: Mapping[Strategy, Rank] = {
