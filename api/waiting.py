@@ -129,11 +129,14 @@ async def list_callbacks(engine: TheEngine, who: Leader) -> Places:
     return Places(items=[_place(view) for view in views[:CALLBACKS_MAX]])
 
 
-@router.delete("/callbacks/{call}", status_code=204, responses=CHANGED)
-async def cancel_callback(call: CallId, engine: TheEngine, who: Leader) -> None:
-    """Give up a callback; the caller's ticket stays open."""
+@router.delete("/callbacks/{call}", responses=CHANGED)
+async def cancel_callback(call: CallId, engine: TheEngine, who: Leader) -> Place:
+    """Give up a callback, the answer is the place it had; the caller's ticket stays open."""
     view = engine.supervision.waiting(call)
     if view is None or view.kind != "callback":
         raise NotFoundError(f"no callback of the call {call} is waiting")
+    if view.on_line:
+        raise ConflictError("the caller is on the line again")
     engine.supervision.cancel_callback(call, by=who.signs_as)
     await on_disk(engine)
+    return _place(view)
