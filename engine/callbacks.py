@@ -8,7 +8,7 @@ from engine.floorside import FloorSide
 from engine.timers import Timers
 from engine.turns import Turns, register
 from queues.callers import is_number
-from queues.offers import Reserve
+from queues.offers import OfferStale, Reserve
 from router import effects as do
 from router import inputs as on
 from router.call import Call, CallRules
@@ -59,6 +59,10 @@ class Callbacks:
                 trunk=call.trunk,
                 dialled=call.dialled,
                 language=care.language,
+                priority=effect.priority,
+                rank=effect.rank,
+                skills=dict(effect.skills) or None,
+                origin=effect.origin,
             )
         )
 
@@ -113,7 +117,10 @@ class Callbacks:
 
     def _reached(self, call: Call, effect: do.CallbackReached) -> None:
         floor = self._floor
-        floor.obey(floor.floor.callback_reached(call.id, effect.fence, self._turns.now()))
+        effects = floor.floor.callback_reached(call.id, effect.fence, self._turns.now())
+        floor.obey(effects)
+        if any(isinstance(item, OfferStale) for item in effects):
+            self._turns.feed(call.id, on.OfferStale(effect.agent, effect.fence))
 
     def _missed(self, call: Call, effect: do.CallbackMissed) -> None:
         floor = self._floor

@@ -165,7 +165,7 @@ def flow_calls_back(call: Call, happened: on.FlowPromisesCallback, now: float) -
     call.marks.callback = now
     if not can_be_dialled(number):
         return []
-    return [do.RequestCallback(happened.queue or call.queue, number, call.waits_since)]
+    return [do.RequestCallback(happened.queue or call.queue, number, origin=call.waits_since)]
 
 
 def can_be_dialled(number: str) -> bool:

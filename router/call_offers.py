@@ -40,6 +40,11 @@ def rings(call: Call) -> bool:
     return any(_alive(call, offer) for offer in call.offers.values())
 
 
+def is_answered(call: Call) -> bool:
+    """Whether an agent has answered, and the floor's word is still to come."""
+    return any(offer.winner for offer in call.offers.values())
+
+
 def _alive(call: Call, offer: Offer) -> list[str]:
     return [leg for leg in offer.legs if leg in call.legs and call.legs[leg].state != "gone"]
 

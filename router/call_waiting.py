@@ -8,7 +8,7 @@ from router import effects as do
 from router import inputs as on
 from router.call import Call, close_with, end, new_play
 from router.call_flow import can_be_dialled, dial, take_message
-from router.call_offers import hush, ring_fired, rings
+from router.call_offers import hush, is_answered, ring_fired, rings
 
 RING_S_OVERFLOW = 60.0
 SPEECH_S_MAX = 30.0  # after so long nothing is being said any more, whatever was reported
@@ -120,7 +120,9 @@ def waiting_key(call: Call, happened: on.KeyPressed, now: float) -> list[do.Effe
     care = call.care
     if happened.leg != call.caller_leg or care is None or happened.key != care.callback_key:
         return []
-    return [] if call.second_life else promise_callback(call, now)
+    if call.second_life or is_answered(call):
+        return []
+    return promise_callback(call, now)
 
 
 def promise_callback(call: Call, now: float) -> list[do.Effect]:
@@ -173,7 +175,10 @@ def _to_message(call: Call, happened: on.Overflowed, now: float) -> list[do.Effe
 def _to_callback(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
     if call.second_life or not can_be_dialled(call.caller):
         return _to_message(call, happened, now)
-    request = do.RequestCallback(call.queue, call.caller, call.waits_since)
+    wish = call.wish or do.EnterQueue(call.queue)
+    request = do.RequestCallback(
+        call.queue, call.caller, wish.priority, wish.rank, wish.skills, call.waits_since
+    )
     return [request, *_confirm_callback(call, now)]
 
 

@@ -55,12 +55,15 @@ class LeaveQueue:
 
 @value(frozen=True, slots=True)
 class RequestCallback:
-    """The caller keeps the place in ``queue`` without holding the line (or, from a flow, takes
-    one there): ``number`` is dialled when its turn comes."""
+    """The caller keeps the place in ``queue`` without holding the line: ``number`` is dialled
+    when its turn comes. Who does not wait (any more) takes a place there as by ``EnterQueue``."""
 
     queue: str
     number: str
-    origin: float = 0.0  # since when the caller has waited, where the visit is over; 0: from now on
+    priority: int = 0
+    rank: int | None = None
+    skills: dict[str, int] = field(default_factory=dict)
+    origin: float = 0.0
 
 
 @value(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from router import effects as do
 from router import events as facts
 from router import inputs as on
-from tests.router.stories import OUT, Story
+from tests.router.stories import CARE, OUT, Story
 
 
 class Callback(Story):
@@ -39,9 +39,14 @@ def test_a_callback_from_the_flow_asks_for_a_place() -> None:
 
 
 def test_an_overflow_into_a_callback_keeps_the_clock_of_the_place() -> None:
-    story = Story().wait()
+    story = Story()
+    story.feed(on.LegUp("in"))
+    story.feed(on.FlowQueues("support", 3, 1, {"ru": 2}))
+    story.feed(on.Queued(CARE))
     story.feed(on.Overflowed("callback"), 60.0)
-    assert story.of(do.RequestCallback) == [do.RequestCallback("support", "+371200", 1000.0)]
+    assert story.of(do.RequestCallback) == [
+        do.RequestCallback("support", "+371200", 3, 1, {"ru": 2}, 1000.0)
+    ]
     assert story.of(do.LeaveQueue) == [], "the floor ended the visit"
     story.feed(on.PlayDone("in", story.call.play))
     assert story.outcome == "callback-requested"
@@ -56,6 +61,14 @@ def test_who_withholds_the_number_leaves_a_message_instead(way: str) -> None:
     assert story.of(do.RequestCallback) == []
     assert story.call.phase == "voicemail"
     assert story.of(do.LeaveQueue) == ([do.LeaveQueue("overflowed")] if way == "key" else [])
+
+
+def test_a_key_that_crosses_an_answer_is_too_late() -> None:
+    story = Story().wait()
+    story.feed(on.LegUp(story.offer()[0]))
+    assert story.feed(on.KeyPressed("in", "1")) == []
+    story.feed(on.OfferWon("anna", 1))
+    assert story.call.phase == "talking"
 
 
 # --- the second life ---------------------------------------------------------------------------
