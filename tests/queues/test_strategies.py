@@ -221,14 +221,14 @@ def test_the_order_of_the_configuration_changes_nothing(
     rules = floor_rules(strategy)
     mirrored = replace(
         rules,
-        queues=dict(reversed(rules.queues.items())),
+        queues=dict(reversed(list(rules.queues.items()))),
         agents={
             name: replace(
                 agent,
-                queues=dict(reversed(agent.queues.items())),
-                skills=dict(reversed(agent.skills.items())),
+                queues=dict(reversed(list(agent.queues.items()))),
+                skills=dict(reversed(list(agent.skills.items()))),
             )
-            for name, agent in reversed(rules.agents.items())
+            for name, agent in reversed(list(rules.agents.items()))
         },
     )
     day, other = Day(rules), Day(mirrored)
