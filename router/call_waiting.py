@@ -11,6 +11,7 @@ from router.call_flow import can_be_dialled, dial, take_message
 from router.call_offers import hush, is_answered, ring_fired, rings
 
 RING_S_OVERFLOW = 60.0
+CLOSED = ("queue closed", "closed")  # the floor's word and the flow's
 SPEECH_S_MAX = 30.0  # after so long nothing is being said any more, whatever was reported
 
 
@@ -157,9 +158,10 @@ def overflowed(call: Call, happened: on.Overflowed, now: float) -> list[do.Effec
     marks = call.marks
     marks.sent_on = now
     call.left_by_overflow = (*call.left_by_overflow, call.queue)
-    if happened.reason == "queue closed" and now <= call.waits_since:
-        marks.queued, marks.refused = 0.0, now  # was never let in, so never waited
     kind = happened.to.partition(":")[0]
+    if happened.reason in CLOSED and now <= call.waits_since:
+        marks.queued = 0.0  # was never let in, so never waited
+        marks.refused = now if kind != "flow" else marks.refused
     return out + WAYS.get(kind, _to_message)(call, happened, now)
 
 

@@ -86,6 +86,14 @@ def test_a_closed_queue_refuses_but_who_waited_is_missed(waited_s: float, outcom
     assert story.outcome == outcome
 
 
+@pytest.mark.parametrize(("reason", "outcome"), [("closed", "left-in-ivr"), ("full", "missed")])
+def test_a_flow_takes_back_whom_a_closed_queue_did_not_let_in(reason: str, outcome: str) -> None:
+    story = Story().wait()
+    story.feed(on.Overflowed("flow", reason))
+    story.feed(on.LegGone("in", "bye"), 20.0)
+    assert story.outcome == outcome
+
+
 def test_who_waited_elsewhere_is_missed_by_a_closed_queue() -> None:
     story = Story().wait()
     story.feed(on.Overflowed("queue:sales"), 60.0)
