@@ -25,6 +25,7 @@ from engine.clock import Clock
 from engine.events import Wiring
 from engine.figures import FiguresReader
 from engine.files import RecordingsReader
+from engine.floor_history import FloorHistory
 from engine.floorside import FloorSide
 from engine.flows import Flows
 from engine.holds import Holds
@@ -136,6 +137,7 @@ class Engine:
         self.floor.resolve = self.directions.resolve
         self.floor.agent_who_knows = self.callers.agent_of
         self.supervision = Supervision(self.floor)
+        self.history = FloorHistory(self)
         self.lookups = Lookups()
         self.lookups.prepare(parts.flows)
         self.flows = Flows(
@@ -200,6 +202,7 @@ class Engine:
         open_files = recovery.settle(
             self, self.registrations.note, self.workers.note, elsewhere=elsewhere
         )
+        self.history.begin()
         for agent in self.registrations.restore():
             self.floor.set_reachable(agent)
         self.holds.renew = self.floor.tell_presence
@@ -259,6 +262,7 @@ class Engine:
     def _live(self, entry: Entry) -> None:
         """Figures read the log, like everything else."""
         self.holds.note(entry)
+        self.history.note(entry)
         self.statistics.apply(entry)
         if isinstance(entry.event, CallEnded):
             self.callers.ended(entry.call, entry.event.outcome, entry.event.agent)
@@ -388,6 +392,7 @@ class Engine:
         self.lookups.prepare(flows)
         self.directions.reload(settings)
         self.arrivals.reload(settings)
+        self.history.reload(settings)
         self.floor.reload(settings, sounds)
         for agent in settings.agents:  # one who was gone and is back has their phone still
             if self.directions.phones_of(agent.id):

@@ -193,9 +193,9 @@ class FloorSide:
         pass by themselves."""
         for view in self.floor.agents():
             if view.agent == agent and view.presence in ("available", "on-break"):
-                self._turns.fact(
-                    "", AgentPresence(agent, view.presence, view.reason, until=view.until)
-                )
+                event = AgentPresence(agent, view.presence, view.reason, until=view.until)
+                self.floor.apply("", event, self._turns.now())
+                self._turns.fact("", event)
 
     def set_reachable(self, agent: str) -> None:
         """The agent has a phone again."""

@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="end with one JSON object")
 
     _rehearsals(commands)
+    _explanations(commands)
 
     phones = commands.add_parser("phones", help="show the agents' SIP accounts (with passwords)")
     _config(phones)
@@ -78,6 +79,13 @@ def _rehearsals(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
     simulate.add_parser(commands)
     staff.add_parser(commands)
+
+
+def _explanations(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from main import replay, why
+
+    why.add_parser(commands)
+    replay.add_parser(commands)
 
 
 def _config(command: argparse.ArgumentParser) -> None:
@@ -128,12 +136,26 @@ def _staff(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _why(options: argparse.Namespace) -> int:
+    from main.why import run
+
+    return run(options)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from main.replay import run
+
+    return run(options)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "check": _check,
     "demo": _demo,
     "simulate": _simulate,
     "staff": _staff,
+    "why": _why,
+    "replay": _replay,
     "phones": _phones,
     "token": _token,
 }

@@ -33,6 +33,7 @@ from ivr.tts import find_tts
 from main.cli import version
 from main.loading import load
 from main.logs import set_up
+from queues.decisions import DecisionRows
 from recordings.client import Finisher
 from recordings.store import RecordingRows
 from tickets.policy import Policy
@@ -76,7 +77,7 @@ async def run(config: Path | None, handover: Handover) -> None:
             reader=RecordsReader(
                 database,
                 Policy(settings.tickets.due_s, settings.tickets.repeat_window_s),
-                (RecordingRows(),),
+                (RecordingRows(), DecisionRows()),
             ),
             listeners=[socket.socket(fileno=item.fd) for item in handover.sip],
             workers={worker.name: Path(worker.socket) for worker in handover.workers},

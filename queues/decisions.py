@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from config.upsert import Upsert
 from queues.events import (
+    CallbackDue,
     CallbackEnded,
     CallbackMissed,
     CallbackPlaced,
@@ -42,6 +43,7 @@ STORED: dict[str, type[Any]] = {
         QueueVisitEnded,
         CallbackPlaced,
         CallbackMissed,
+        CallbackDue,
         CallbackReached,
         CallbackEnded,
         WaitRaised,

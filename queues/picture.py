@@ -2,18 +2,23 @@
 
 Pictures beside the log let a replay or an explanation begin in the middle of it, and the end of
 one stretch be held against the beginning of the next. Two floors with equal pictures and equal
-rules decide alike.
+rules decide alike. Places kept for who redials are left out: what becomes of them stands in the
+facts of those calls.
 """
 
 from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from queues.agents import Agent
 from queues.rules import AgentRules, FloorRules
 from queues.state import FloorState
 from queues.waiting import WaitingCall
+
+if TYPE_CHECKING:
+    from queues.floor import Floor
 
 _BARE = AgentRules()
 
@@ -30,6 +35,11 @@ class Picture:
     agents: tuple[Agent, ...]
     talks: dict[str, str]
     strays: dict[str, str]
+
+
+def state_of(floor: Floor) -> FloorState:
+    """The state behind a floor, to look at: nothing but facts changes it."""
+    return floor._desk.state
 
 
 def take(state: FloorState) -> Picture:

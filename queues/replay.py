@@ -15,8 +15,8 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from config.errors import MisuseError
-from queues.dispatch import Dispatch
-from queues.events import CallPromoted, OfferMade
+from queues.dispatch import AWAY, Dispatch
+from queues.events import BreakOverrun, CallbackDue, CallPromoted, CallWidened, OfferMade
 from queues.offers import FLOOR_FACTS, FloorEvent
 from queues.picture import Picture, restore, take
 from queues.rules import FloorRules
@@ -26,7 +26,13 @@ from queues.timers import Kind
 DIFFERENCES_MAX = 100  # kept; the rest is counted
 NOTHING = "nothing"
 
-_TIMED: dict[type[Any], Kind] = {CallPromoted: Kind.PROMOTE}
+# Facts that only time brings.
+_TIMED: dict[type[Any], Kind] = {
+    CallPromoted: Kind.PROMOTE,
+    CallWidened: Kind.WIDEN,
+    CallbackDue: Kind.DUE,
+    BreakOverrun: Kind.BREAK,
+}
 
 
 class Entry(Protocol):
@@ -102,24 +108,22 @@ class _Foresight(Dispatch):
         raise _EmittedError(call, event)
 
 
-def next_offer(state: FloorState) -> tuple[str, OfferMade] | None:
-    """The decision that the core would take now; None where nothing is to be decided. Changes
-    nothing that a decision depends on."""
+def next_fact(state: FloorState) -> tuple[str, FloorEvent] | None:
+    """What matching would decide now: an offer, or that a callback rests; None where nothing is
+    to be decided. Changes nothing that a decision depends on."""
     try:
         _Foresight(state)._match()
     except _EmittedError as told:
-        if isinstance(told.event, OfferMade):
-            return told.call, told.event
-        raise
+        return told.call, told.event
     return None
 
 
-def _falls_due(state: FloorState, kind: Kind, ident: str) -> FloorEvent | None:
+def _falls_due(state: FloorState, kind: Kind, ident: str) -> tuple[str, FloorEvent] | None:
     """The fact that this timer would lead to now."""
     try:
         _Foresight(state)._fall_due(kind, ident)
     except _EmittedError as told:
-        return told.event
+        return told.call, told.event
     return None
 
 
@@ -136,7 +140,7 @@ class Replay:
     def begin(self, picture: Picture, rules: FloorRules) -> None:
         """Go on from a picture; what is pending is not judged."""
         self.state = restore(picture, rules)
-        next_offer(self.state)
+        next_fact(self.state)
         self._last = None
 
     def lose(self) -> None:
@@ -185,7 +189,7 @@ class Replay:
         self._pass_to(entry)
         state.now = entry.at
         if isinstance(event, OfferMade):
-            self._judge(entry, next_offer(state))
+            self._judge(entry, next_fact(state))
         elif type(event) in _TIMED:
             self._judge_timed(entry, state, _TIMED[type(event)])
         state.apply(entry.call, event, entry.at)  # type: ignore[arg-type]
@@ -213,35 +217,44 @@ class Replay:
         state, last = self.state, self._last
         if state is None or last is None:
             return
-        left = next_offer(state)
+        left = next_fact(state)
         if left is not None:
             self._differ(last.seq, last.at, left[0], NOTHING, _told(left))
         due = state.timers.next
         if due is not None and due <= state.now:
             self._differ(last.seq, last.at, "", NOTHING, f"something that was due at {due!r}")
 
-    def _judge(self, entry: Entry, replayed: tuple[str, OfferMade] | None) -> None:
+    def _judge(self, entry: Entry, replayed: tuple[str, FloorEvent] | None) -> None:
         if replayed != (entry.call, entry.event):
             told = NOTHING if replayed is None else _told(replayed)
             self._differ(entry.seq, entry.at, entry.call, _told((entry.call, entry.event)), told)
 
     def _judge_timed(self, entry: Entry, state: FloorState, kind: Kind) -> None:
         """A fact that only time brings: its timer must be there, be due, and bring just this."""
+        event = entry.event
         self.result.timers += 1
-        due = state.timers.pending().get((kind, entry.call))
-        if due is None or due > entry.at:
+        ident = event.agent if isinstance(event, BreakOverrun) else entry.call
+        due = state.timers.at(kind, ident)
+        if due is not None and due <= entry.at:
+            self._judge(entry, _falls_due(state, kind, ident))
+        elif not _agent_gone(state, entry):
             told = NOTHING if due is None else f"that it is due at {due!r}"
-        else:
-            event = _falls_due(state, kind, entry.call)
-            if event == entry.event:
-                return
-            told = repr(event)
-        self._differ(entry.seq, entry.at, entry.call, repr(entry.event), told)
+            recorded = _told((entry.call, event))
+            self._differ(entry.seq, entry.at, entry.call, recorded, told)
 
     def _differ(self, seq: int, at: float, call: str, recorded: str, replayed: str) -> None:
         self.result.different += 1
         if len(self.result.differences) < DIFFERENCES_MAX:
             self.result.differences.append(Difference(seq, at, call, recorded, replayed))
+
+
+def _agent_gone(state: FloorState, entry: Entry) -> bool:
+    """Whether the call is widened because the one agent it waits for went away."""
+    call = state.calls.get(entry.call)
+    if not isinstance(entry.event, CallWidened) or call is None or not call.wants.only:
+        return False
+    agent = state.agents.get(call.wants.only)
+    return agent is None or agent.presence in AWAY
 
 
 def replay(rules: FloorRules, entries: Sequence[Entry], *, complete: bool = True) -> Result:

@@ -45,6 +45,10 @@ class Timers:
         """Forget a timer; it need not be set."""
         self._times.pop((kind, ident), None)
 
+    def at(self, kind: Kind, ident: str) -> float | None:
+        """When this timer falls due; None where it is not set."""
+        return self._times.get((kind, ident))
+
     @property
     def next(self) -> float | None:
         """When the first timer falls due."""

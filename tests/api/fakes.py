@@ -29,6 +29,7 @@ from engine.timers import Timers
 from ivr.loader import FlowSet
 from ivr.prompts import PromptStore
 from ivr.tts import NoTts
+from queues.decisions import DecisionRows
 from queues.events import CallQueued, OfferMade, QueueVisitEnded
 from recordings.events import RecordingFinished
 from recordings.store import RecordingRows
@@ -275,7 +276,7 @@ async def start_node(folder: Path, schema: Path, **changes: Any) -> Node:
             flows=FlowSet({}, "none"),
             prompts=PromptStore(folder / "prompts", NoTts()),
             finisher=FakeFinisher(),  # type: ignore[arg-type]
-            reader=RecordsReader(database, parts=(RecordingRows(),)),
+            reader=RecordsReader(database, parts=(RecordingRows(), DecisionRows())),
             listeners=[sock],
             workers={},
             version="1.2.3",

@@ -1,0 +1,132 @@
+"""The story of one call on the floor: each of its facts in a sentence, each decision explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from queues.events import (
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    CallbackReached,
+    CallChanged,
+    CallPromoted,
+    CallQueued,
+    CallWidened,
+    OfferEnded,
+    OfferMade,
+    QueueVisitEnded,
+    WaitRaised,
+)
+from queues.explain import Decision, Known, explain, recorded
+from queues.replay import next_fact
+from queues.state import FloorState
+from queues.wording import (
+    CALLBACK_ENDS,
+    ENDS,
+    VISIT_ENDS,
+    Names,
+    needs_of,
+    queue_name,
+    raised,
+    seconds,
+)
+
+IDLE_STEP_S = 10.0  # where the rules of the time are not known any more
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One fact: its number in the log, unix time, sentence; and what was decided, if it was."""
+
+    seq: int
+    at: float
+    text: str
+    decision: Decision | None = None
+
+
+class Story:
+    """Takes the call's facts in order. ``state`` is the floor just before the fact, where it is
+    known: then a decision is recomputed and told completely, if that comes to the same."""
+
+    def __init__(self, call: str, names: Names) -> None:
+        self.call = call
+        self.steps: list[Step] = []
+        self._names = names
+        self._known = Known()
+
+    def take(self, seq: int, at: float, event: object, state: FloorState | None) -> None:
+        """The call's next fact; what is no fact of the floor is left out."""
+        if isinstance(event, OfferMade):
+            decision = self._decided(seq, at, event, state)
+            self.steps.append(Step(seq, at, decision.text, decision))
+            return
+        text = self._sentence(event)
+        if text:
+            self.steps.append(Step(seq, at, text))
+        self._known.note(event, at)
+
+    def _decided(self, seq: int, at: float, event: OfferMade, state: FloorState | None) -> Decision:
+        if state is not None and next_fact(state) == (self.call, event):
+            return explain(state, seq, at, self.call, event, self._names)
+        step = IDLE_STEP_S if state is None else state.rules.idle_step_s
+        return recorded(self._known, seq, at, event, step, self._names)
+
+    def _name(self, agent: str) -> str:
+        return self._names.get(agent, agent)
+
+    def _sentence(self, event: object) -> str:
+        match event:
+            case CallQueued():
+                return self._queued(event)
+            case CallWidened():
+                return f"More agents may take it after {seconds(event.waited_s)} of waiting."
+            case CallChanged():
+                by = f" by {self._name(event.by)}" if event.by else ""
+                return f"Changed{by}: class {event.rank}, priority {event.priority}."
+            case CallPromoted():
+                waited = seconds(event.waited_s)
+                return f"Lifted over the classes after {waited} of waiting."
+            case OfferEnded():
+                return self._offer_ended(event)
+            case QueueVisitEnded():
+                queue = queue_name(event.queue, self._names)
+                how = VISIT_ENDS.get(event.end, event.end)
+                return f"Left {queue} after {seconds(event.waited_s)}: {how}."
+            case WaitRaised():
+                return raised(event.reason, event.low_s, event.high_s)
+        return self._callback(event)
+
+    def _queued(self, event: CallQueued) -> str:
+        queue = queue_name(event.queue, self._names)
+        if event.returned:
+            return f"Back at the head of {queue} after its agent was lost."
+        told = [f"class {event.rank}" if event.rank else "an emergency"]
+        if event.priority:
+            told.append(f"priority {event.priority}")
+        if event.skills:
+            told.append(f"needs {needs_of(tuple(sorted(event.skills.items())))}")
+        if event.only:
+            told.append(f"for {self._name(event.only)}")
+        again = " again, in the old place" if event.resumed else ""
+        return f"Joined {queue}{again} ({', '.join(told)})."
+
+    def _offer_ended(self, event: OfferEnded) -> str:
+        name = self._name(event.agent)
+        cause = f" ({event.cause})" if event.cause else ""
+        if event.end == "withdrawn":
+            return f"The offer to {name} was withdrawn{cause}."
+        return f"{name} {ENDS.get(event.end, event.end)}{cause}."
+
+    def _callback(self, event: object) -> str:
+        match event:
+            case CallbackPlaced():
+                return "The caller hung up to be called back; the place is kept."
+            case CallbackMissed():
+                return f"Attempt {event.attempt} to call back reached nobody ({event.cause})."
+            case CallbackReached():
+                return f"The caller is on the line again, {self._name(event.agent)} is rung."
+            case CallbackEnded():
+                how = CALLBACK_ENDS.get(event.end, event.end)
+                return f"The callback is over: {how}."
+        return ""
