@@ -20,6 +20,7 @@ from api import (
     recordings,
     tickets,
     waiting,
+    why,
 )
 from api.bounds import Bounds
 from engine.engine import Engine
@@ -51,6 +52,7 @@ def create_app(engine: Engine) -> FastAPI:
         queue_status,
         calls,
         waiting,
+        why,
         tickets,
         recordings,
         docs_page,
