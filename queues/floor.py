@@ -9,6 +9,7 @@ Only ``reload`` comes before what is due: nothing is decided by rules that are v
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Literal
 
 from config.errors import MisuseError
@@ -365,14 +366,15 @@ class Floor:
             raise MisuseError(f"call {call!r} does not wait")
         return self._desk.state.lines[waiting.queue].index(waiting.key()) + 1
 
-    def waiting(self, queue: str | None = None) -> list[WaitingView]:
-        """Those who wait and the entries of callbacks, by queue name, then in order."""
+    def waiting(self, queue: str | None = None, *, most: int | None = None) -> list[WaitingView]:
+        """Those who wait and the entries of callbacks, by queue name, then in order; the first
+        ``most`` of each queue."""
         state = self._desk.state
         names = sorted(state.lines) if queue is None else [queue]
         return [
             state.calls[key.call].view(position)
             for name in names
-            for position, key in enumerate(state.lines.get(name, ()), 1)
+            for position, key in enumerate(islice(state.lines.get(name, ()), most), 1)
         ]
 
     def agents(self) -> list[AgentView]:
