@@ -23,18 +23,20 @@ what ``of`` told beyond the facts (less than was promised before) is not known a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any
 
 from config.errors import MisuseError
-from config.values import changed, value
+from config.values import changed
 from queues.estimate_ahead import Ahead, look, nobody, place_of
 from queues.estimate_model import Outlook
+from queues.estimate_promise import SLACK_S, Estimate, Track, promise, reason
 from queues.estimate_staff import LAST, Kind, Place, Pool, Staff
 from queues.events import (
     AgentPresence,
     AgentReachable,
     CallbackEnded,
+    CallbackMissed,
     CallbackPlaced,
     CallChanged,
     CallPromoted,
@@ -43,59 +45,14 @@ from queues.events import (
     OfferEnded,
     OfferMade,
     QueueVisitEnded,
-    RaiseReason,
     WaitRaised,
 )
 from queues.offers import FloorEvent
-from queues.rules import FloorRules
+from queues.rules import PERSONAL, FloorRules
 
-SLACK_S = 0.5  # a promise that would move by less stays
 ALONE = 8  # in a line of so many calls, every second one is scored
-SLOWER = 1.05  # service that takes longer by this factor is slower than expected
 RINGING = 0.5  # squared coefficient of variation of the time a phone rings
-
-
-@value(frozen=True, slots=True)
-class Estimate:
-    """Seconds from now until an agent has answered. ``raised``: an earlier promise does not
-    hold any more, and why."""
-
-    low_s: float
-    expected_s: float
-    high_s: float
-    raised: WaitRaised | None = None
-
-
-@dataclass(slots=True)
-class Promise:
-    """What a caller was told, and how things stood: the latest fact known, the call's place,
-    the releases of agents still needed, the seconds an agent took for a call."""
-
-    at: float
-    high_at: float
-    fact: int
-    place: Place
-    releases: float
-    cycle_s: float
-
-
-@dataclass(slots=True)
-class Track:
-    """A waiting call. ``bounds`` are the calibrated scores of when it joined: they stay its
-    own, so that no promise grows because we learned to promise less. ``first`` is the outlook
-    of that moment, None where an agent was free or where this call is not scored."""
-
-    pool: Pool
-    place: Place
-    since: float  # the clock of its place
-    joined: float
-    bounds: tuple[float, float]
-    promoted: bool = False
-    returned: bool = False
-    offers: int = 0
-    is_callback: bool = False
-    first: Outlook | None = None
-    promise: Promise | None = None
+NEWEST = 2**62  # the sequence of a call that is not on the floor yet
 
 
 class Estimates:
@@ -106,6 +63,7 @@ class Estimates:
         self._rules = rules
         self._staff = Staff(rules)
         self._tracks: dict[str, Track] = {}
+        self._resting: list[tuple[float, str]] = []  # callbacks that nobody answered, by time
         self._facts = 0
         self._handlers: dict[type[Any], Callable[[str, Any, float], None]] = {
             CallQueued: self._call_queued,
@@ -116,6 +74,7 @@ class Estimates:
             OfferEnded: self._offer_ended,
             QueueVisitEnded: self._visit_ended,
             CallbackPlaced: self._callback_placed,
+            CallbackMissed: self._callback_missed,
             CallbackEnded: self._callback_ended,
             AgentPresence: self._agent_presence,
             AgentReachable: self._agent_reachable,
@@ -128,12 +87,13 @@ class Estimates:
         self._staff.adopt(rules, {track.pool.kind.queue for track in self._tracks.values()})
         for track in self._tracks.values():
             track.pool = self._staff.pool(track.pool.kind)
-            if not track.offers:
-                track.pool.line.add(track.place)
+            self._put_in(track)
 
     def note(self, call: str, event: FloorEvent, now: float) -> None:
         """Take one fact; those of no interest are passed over."""
         self._facts += 1
+        if self._resting and self._resting[0][0] <= now:
+            self._wake(now)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(call, event, now)
@@ -159,7 +119,7 @@ class Estimates:
         needs = dict(rules.skills)
         for skill, weakest in (skills or {}).items():
             needs[skill] = min(weakest, needs.get(skill, weakest))
-        pool = self._staff.pool(Kind(queue, tuple(sorted(needs.items())), level_max, only))
+        pool = self._staff.peek(Kind(queue, tuple(sorted(needs.items())), level_max, only))
         deadline = now + rules.target_s - rules.credit_s * priority
         place = place_of(rules.rank if rank is None else rank, deadline, NEWEST)
         self._staff.refresh(pool)
@@ -167,7 +127,7 @@ class Estimates:
             return None
         ready = not pool.line and pool.has_ready()
         if ready:
-            found = self._ringing(queue)
+            found = self._ringing(pool)
         else:
             found, _ = look(pool, place, now, now, self._rules.starvation_s)
         estimate = _estimate(found, self._staff.learned(queue).quantiles.bounds)
@@ -186,54 +146,48 @@ class Estimates:
         fresh = _estimate(found, track.bounds)
         if track.offers:  # a phone rings, and may be answered at once
             fresh = changed(fresh, low_s=0.0)
-        promise = track.promise
         high_at = now + fresh.high_s
-        if promise is None or high_at < promise.high_at - SLACK_S:
-            track.promise = self._promise(track, now, high_at, ahead)
+        told = track.promise
+        if told is None or high_at < told.high_at - SLACK_S:
+            track.promise = promise(track, high_at, now, self._facts, ahead)
             return fresh
-        if high_at <= promise.high_at + SLACK_S:
-            return fresh
-        reason = self._reason(track, promise, now, ahead)
-        if reason is not None:
-            raised = WaitRaised(track.pool.kind.queue, reason, fresh.low_s, fresh.high_s)
-            return Estimate(fresh.low_s, fresh.expected_s, fresh.high_s, raised)
-        high_s = promise.high_at - now
+        why = reason(track, told, now, ahead) if high_at > told.high_at + SLACK_S else None
+        if why is not None:
+            raised = WaitRaised(track.pool.kind.queue, why, fresh.low_s, fresh.high_s)
+            return changed(fresh, raised=raised)
+        high_s = min(fresh.high_s, told.high_at - now)
         return Estimate(min(fresh.low_s, high_s), min(fresh.expected_s, high_s), high_s)
+
+    def expected_s(self, call: str, now: float) -> float | None:
+        """How long a waiting call will still wait, as the facts alone have it, whatever its
+        caller was told: what a decision may go by, so that replaying facts repeats it."""
+        track = self._tracks.get(call)
+        looked = self._look(track, now) if track is not None else None
+        return _estimate(looked[0], track.bounds).expected_s if track and looked else None
 
     def _look(self, track: Track, now: float) -> tuple[Outlook, Ahead] | None:
         pool = track.pool
         if track.offers:
-            return self._ringing(pool.kind.queue), nobody()
+            return self._ringing(pool), nobody()
+        starvation_s = self._rules.starvation_s
         self._staff.refresh(pool)
-        if not pool.duty:
-            return None
-        return look(pool, track.place, track.since, now, self._rules.starvation_s)
+        found = look(pool, track.place, track.since, now, starvation_s) if pool.duty else None
+        kind = pool.kind
+        if not kind.only or kind.queue.startswith(PERSONAL):
+            return found
+        # Waits for one agent alone, but not for ever: then for anybody.
+        left_s = track.joined + pool.rules.sticky_s - now
+        if found is not None and found[0].mean_s <= left_s:
+            return found
+        anybody = self._staff.peek(kind._replace(only=""))
+        self._staff.refresh(anybody)
+        if not anybody.duty:
+            return found
+        later, ahead = look(anybody, track.place, track.since, now, starvation_s)
+        return Outlook(max(later.mean_s, left_s), later.variance), ahead
 
-    def _ringing(self, queue: str) -> Outlook:
-        return Outlook(max(self._staff.learned(queue).ring.mean, 0.1), RINGING)
-
-    def _promise(self, track: Track, now: float, high_at: float, ahead: Ahead) -> Promise:
-        cycle_s = track.pool.learned.cycle.mean
-        return Promise(now, high_at, self._facts, track.place, ahead.releases, cycle_s)
-
-    def _reason(
-        self, track: Track, promise: Promise, now: float, ahead: Ahead
-    ) -> RaiseReason | None:
-        """Why the promise may be raised; None where nothing happened that would excuse it."""
-        pool = track.pool
-        if pool.left_since(promise.fact):
-            return "agent-left"
-        for rival, _, _ in pool.rivals:
-            if rival.inserted_since(promise.fact, track.place, promise.place):
-                return "inserted-ahead"
-        if now >= promise.high_at:
-            return "slower-than-expected"
-        if pool.learned.cycle.mean > SLOWER * promise.cycle_s:
-            return "slower-than-expected"
-        # Behind the slowest course that the promise allowed for?
-        course = (now - promise.at) / (promise.high_at - promise.at)
-        due = int(course * promise.releases)
-        return "slower-than-expected" if promise.releases - ahead.releases < due else None
+    def _ringing(self, pool: Pool) -> Outlook:
+        return Outlook(max(pool.learned.ring.mean, 0.1), RINGING)
 
     # Calls.
 
@@ -256,7 +210,7 @@ class Estimates:
         pool.note_inserted(self._facts, place)
         # Calls in one line share their luck. Scoring one of so many costs less and learns as much.
         pool.unscored += 1
-        if pool.unscored * ALONE >= ALONE + len(pool.line) + len(pool.rivals) and (
+        if pool.unscored * ALONE >= ALONE + len(pool.line) + len(self._staff.pools) and (
             pool.line or not pool.has_ready()
         ):
             self._staff.refresh(pool)
@@ -304,19 +258,23 @@ class Estimates:
         track.pool.note_inserted(self._facts, place, former)
 
     def _move(self, track: Track, kind: Kind, place: Place) -> None:
-        if not track.offers:
-            track.pool.line.remove(track.place)
+        self._take_out(track)
         track.pool, track.place = self._staff.pool(kind), place
-        if not track.offers:
-            track.pool.line.add(place)
+        self._put_in(track)
+
+    def _put_in(self, track: Track) -> None:
+        if not track.offers and not track.resting:
+            track.pool.line.add(track.place)
+
+    def _take_out(self, track: Track) -> None:
+        if not track.offers and not track.resting:
+            track.pool.line.remove(track.place)
 
     def _offer_made(self, call: str, event: OfferMade, now: float) -> None:
         track = self._tracks.get(call)
-        if track is None:
-            return
-        if not track.offers:
-            track.pool.line.remove(track.place)
-        track.offers += 1
+        if track is not None:
+            self._take_out(track)
+            track.offers += 1
 
     def _offer_ended(self, call: str, event: OfferEnded, now: float) -> None:
         track = self._tracks.get(call)
@@ -325,11 +283,10 @@ class Estimates:
         if event.end == "accepted":
             worker = self._staff.workers.get(event.agent)
             if worker is not None:
-                self._staff.learned(event.queue).ring.add(now - worker.began)
+                track.pool.learned.ring.add(now - worker.began)
         elif track.offers:
             track.offers -= 1
-            if not track.offers:
-                track.pool.line.add(track.place)
+            self._put_in(track)
 
     def _visit_ended(self, call: str, event: QueueVisitEnded, now: float) -> None:
         track = self._forget(call)
@@ -354,13 +311,28 @@ class Estimates:
         )
         pool.line.add(place)
 
+    def _callback_missed(self, call: str, event: CallbackMissed, now: float) -> None:
+        track = self._tracks.get(call)
+        if track is not None:
+            self._take_out(track)
+            track.resting = True
+            heappush(self._resting, (event.next_at, call))
+
+    def _wake(self, now: float) -> None:
+        """Entries that have rested compete again."""
+        while self._resting and self._resting[0][0] <= now:
+            track = self._tracks.get(heappop(self._resting)[1])
+            if track is not None and track.resting:
+                track.resting = False
+                self._put_in(track)
+
     def _callback_ended(self, call: str, event: CallbackEnded, now: float) -> None:
         self._forget(call)
 
     def _forget(self, call: str) -> Track | None:
         track = self._tracks.pop(call, None)
-        if track is not None and not track.offers:
-            track.pool.line.remove(track.place)
+        if track is not None:
+            self._take_out(track)
         return track
 
     def _wait_raised(self, call: str, event: WaitRaised, now: float) -> None:
@@ -369,7 +341,7 @@ class Estimates:
             return
         looked = self._look(track, now)
         ahead = looked[1] if looked is not None else nobody()
-        track.promise = self._promise(track, now, now + event.high_s, ahead)
+        track.promise = promise(track, now + event.high_s, now, self._facts, ahead)
 
     # Agents.
 
@@ -394,9 +366,6 @@ class Estimates:
 
     def _agent_reachable(self, call: str, event: AgentReachable, now: float) -> None:
         self._staff.change(event.agent, self._facts, reachable=event.reachable)
-
-
-NEWEST = 2**62  # the sequence of a call that is not on the floor yet
 
 
 def _estimate(found: Outlook, bounds: tuple[float, float]) -> Estimate:

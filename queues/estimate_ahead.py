@@ -16,8 +16,8 @@ class Burden(NamedTuple):
     take them of this pool (``both``) and beside it (``rest``)."""
 
     work_s: float
-    both: int
-    rest: int
+    both: float
+    rest: float
     cycle_s: float
 
     def left_s(self, seconds: float) -> float:
@@ -42,14 +42,14 @@ class Ahead:
     releases: float = 0.0
     burdens: list[Burden] = field(default_factory=list)
 
-    def add(self, pool: Pool, rival: Pool, count: int, both: int, rest: int) -> None:
+    def add(self, pool: Pool, rival: Pool, count: int, both: float, rest: float) -> None:
         """So many calls of ``rival`` go before the call of ``pool``."""
         cycle_s = rival.learned.cycle.mean
         if rival is pool:
             self.own += count
             self.work_s += count * cycle_s
         else:
-            self.burdens.append(Burden(count * cycle_s, both, rest, cycle_s))
+            self.burdens.append(Burden(count * cycle_s * pool.scale, both, rest, cycle_s))
 
 
 def nobody() -> Ahead:
@@ -77,7 +77,7 @@ def _in_class(pool: Pool, place: Place, now: float, starvation_s: float) -> tupl
     in_class = place[0] == IN_CLASS
     rank = place[1]
     ahead = Ahead(1.0, pool.learned.cycle.mean)
-    lower: list[tuple[Pool, int, int]] = []  # lower classes, whom the starvation bound may lift
+    lower: list[tuple[Pool, float, float]] = []  # lower classes, whom the starvation bound may lift
     for rival, both, rest in pool.rivals:
         line = rival.line
         if not line:
@@ -170,11 +170,11 @@ def clearing_s(work_s: float, burdens: list[Burden], agents: float) -> float:
             (
                 burden.work_s / (burden.both + burden.rest),
                 burden.work_s,
-                -float(burden.both + burden.rest),
+                -(burden.both + burden.rest),
             )
         )
         if burden.rest:
-            bends.append((burden.work_s / burden.rest, -burden.work_s, float(burden.rest)))
+            bends.append((burden.work_s / burden.rest, -burden.work_s, burden.rest))
     bends.sort()
     constant = work_s
     for at, more, steeper in bends:

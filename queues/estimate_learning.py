@@ -93,8 +93,8 @@ class Quantiles:
     def __init__(self, wider: Quantiles | None = None) -> None:
         self._wider = wider
         self._count = 0.0
-        self._low: float = -NORMAL_TAIL if wider is None else wider._low
-        self._high: float = NORMAL_TAIL if wider is None else wider._high
+        self._low = -NORMAL_TAIL
+        self._high = NORMAL_TAIL
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -108,6 +108,8 @@ class Quantiles:
 
     def add(self, score: float) -> None:
         """One more outcome."""
+        if self._wider is not None and not self._count:
+            self._low, self._high = self._wider._low, self._wider._high
         self._count += 1.0
         step = max(_STEP, _STEP_FIRST / self._count)
         self._low += step * (TAIL - (score < self._low))

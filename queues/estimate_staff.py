@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from itertools import islice
 from typing import NamedTuple
 
 from queues.estimate_learning import Learned, Quantiles, Rate
@@ -21,6 +22,8 @@ LAST: Place = (9, 0, 0, 0.0, 0)  # behind every call
 
 ARRIVALS_MEMORY_S = 900.0
 POOLS_MAX = 4096
+SAMPLE_MAX = 256
+RIVALS_MAX = 24
 INSERTED_MAX = 64
 WORKING = frozenset({"available", "offered", "talking", "wrap-up", "reserved"})
 LEAVING = frozenset({"signed-out", "on-break"})
@@ -84,9 +87,10 @@ class Pool:
     """The calls of one kind that wait and are not being offered, and the groups for them.
 
     ``rivals`` are (pool, both, rest): how many of the agents on duty for that pool's calls may
-    take this one's too, and how many may not, as the duty of version ``known`` has it;
-    ``overtakers`` are (pool, share): those whose newcomers go before calls of this one.
-    ``unscored`` counts newcomers, ``_inserted`` are the latest: (fact, place, former place).
+    take this one's too, and how many may not, as the duty of version ``known`` has it; each
+    stands for ``scale`` of its like. ``overtakers`` are (pool, share): those whose newcomers
+    may go before calls of this one. ``unscored`` counts newcomers, ``_inserted`` are the
+    latest who came to a place: (fact, place, former place).
     """
 
     __slots__ = (
@@ -101,6 +105,7 @@ class Pool:
         "overtakers",
         "rivals",
         "rules",
+        "scale",
         "unscored",
         "worker",
     )
@@ -123,7 +128,8 @@ class Pool:
         self.duty = 0
         self.known = -1
         self.unscored = 0
-        self.rivals: list[tuple[Pool, int, int]] = []
+        self.scale = 1.0
+        self.rivals: list[tuple[Pool, float, float]] = []
         self.overtakers: list[tuple[Pool, float]] = []
         self._inserted: deque[tuple[int, Place, Place]] = deque(maxlen=INSERTED_MAX)
 
@@ -202,7 +208,7 @@ class Staff:
         self.quantiles = Quantiles()
         self._rules = rules
         self._learned: dict[str, Learned] = {}
-        self._groups: dict[object, Group] = {}
+        self._serving: dict[str, list[Group]] = {}  # queue -> groups
         self._pools_max = POOLS_MAX
         self.adopt(rules, set())
 
@@ -214,14 +220,17 @@ class Staff:
             if queue not in waiting:
                 del self._learned[queue]
         former, self.pools = self.pools, {}
-        self._groups.clear()
+        self._serving.clear()
+        groups: dict[object, Group] = {}
         for ident in self.workers.keys() - rules.agents.keys():
             self.workers[ident].group = None
         for ident, agent in rules.agents.items():
             key = (frozenset(agent.queues.items()), frozenset(agent.skills.items()))
-            group = self._groups.get(key)
+            group = groups.get(key)
             if group is None:
-                group = self._groups[key] = Group(agent)
+                group = groups[key] = Group(agent)
+                for queue in agent.queues:
+                    self._serving.setdefault(queue, []).append(group)
             worker = self.workers.setdefault(ident, Worker(None))
             worker.group = group
             group.duty += worker.on_duty
@@ -240,22 +249,30 @@ class Staff:
         return found
 
     def pool(self, kind: Kind) -> Pool:
-        """The pool of a kind of call, made where there is none yet."""
+        """The pool of a kind of call, begun where there is none yet."""
         pool = self.pools.get(kind)
         if pool is None:
             if len(self.pools) >= self._pools_max:
                 self._sweep()
-            only = kind.queue[len(PERSONAL) :] if kind.queue.startswith(PERSONAL) else kind.only
-            worker = self.workers.get(only)
-            if worker is not None:
-                groups = frozenset({worker.group} if worker.group is not None else ())
-            else:
-                groups = frozenset(g for g in self._groups.values() if not only and g.can(kind))
-            rules = self._rules.queue(kind.queue) or QueueRules()
-            pool = Pool(kind, groups, worker, rules, self.learned(kind.queue))
-            self.pools[kind] = pool
+            pool = self.pools[kind] = self._begin(kind)
             self.version += 1
         return pool
+
+    def peek(self, kind: Kind) -> Pool:
+        """The pool of a kind of call, for a look: one that is begun for it is not kept, so that
+        asking changes nothing."""
+        return self.pools.get(kind) or self._begin(kind)
+
+    def _begin(self, kind: Kind) -> Pool:
+        only = kind.queue[len(PERSONAL) :] if kind.queue.startswith(PERSONAL) else kind.only
+        worker = self.workers.get(only)
+        if worker is not None:
+            groups = frozenset({worker.group} if worker.group is not None else ())
+        else:
+            serving = self._serving.get(kind.queue, ())
+            groups = frozenset(group for group in serving if not only and group.can(kind))
+        rules = self._rules.queue(kind.queue) or QueueRules()
+        return Pool(kind, groups, worker, rules, self.learned(kind.queue))
 
     def _sweep(self) -> None:
         """Forget pools where nobody waits; what is left is bounded by the calls that wait."""
@@ -264,20 +281,33 @@ class Staff:
         self.version += 1
 
     def refresh(self, pool: Pool) -> None:
-        """See to it that the pool's ``duty`` and ``rivals`` are those of this moment."""
+        """See to it that the pool's ``duty`` and ``rivals`` are those of this moment.
+
+        Of very many pools a sample is looked at, and of rivals the ``RIVALS_MAX`` with whom the
+        most agents are shared; they stand for the rest.
+        """
         if pool.known == self.version:
             return
         pool.known = self.version
         pool.duty = pool.overlap(pool)
-        pool.rivals = []
+        step = 1 + len(self.pools) // SAMPLE_MAX
+        found: list[tuple[int, Kind, Pool]] = []
+        every = 0
+        for other in islice(self.pools.values(), 0, None, step):
+            if other is not pool and (both := pool.overlap(other)):
+                every += both
+                found.append((-both, other.kind, other))
+        if len(found) > RIVALS_MAX:
+            found.sort()
+            del found[RIVALS_MAX:]
+        pool.scale = scale = step * every / -sum(less for less, _, _ in found) if found else 1.0
+        pool.rivals = [(pool, pool.duty, 0)] if pool.duty else []
         pool.overtakers = []
-        for other in self.pools.values():
-            both = pool.overlap(other)
-            if both:
-                every = other.overlap(other)
-                pool.rivals.append((other, both, every - both))
-                if other.may_overtake(pool):
-                    pool.overtakers.append((other, both / every))
+        for less, _, other in found:
+            all_of_it = other.overlap(other)
+            pool.rivals.append((other, -less * scale, (all_of_it + less) * scale))
+            if other.may_overtake(pool):
+                pool.overtakers.append((other, -less * scale / all_of_it))
 
     def change(
         self,
