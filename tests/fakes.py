@@ -258,9 +258,11 @@ class FakePrompts:
     def __init__(self) -> None:
         self.slow: set[object] = set()
         self.missing: set[object] = set()
+        self.asked: list[tuple[Prompt, ...]] = []
         self._rendered = asyncio.Event()
 
     def at_once(self, prompts: Sequence[Prompt]) -> tuple[str, ...] | None:
+        self.asked.append(tuple(prompts))
         if any(prompt in self.slow for prompt in prompts):
             return None
         return tuple(map(file_of, prompts))
