@@ -98,9 +98,14 @@ class Dispatch:
             self._turn()
 
     def _turn(self) -> None:
-        """Match; where agents went away, whoever waits for one of them alone waits for anybody
-        from now on, and queues may be without staff."""
+        """Match. Who is left without an agent may wait in a queue without staff; and where agents
+        went away, whoever waits for one of them alone waits for anybody from now on."""
+        state = self.state
+        fresh = sorted(state.fresh_calls) if state.staff_counts else ()
         self._match()
+        for ident in fresh:
+            if ident in state.calls:
+                leaving.stay_or_go(self, state.calls[ident])
         if self._gone_away:
             agents, self._gone_away = self._gone_away, []
             leaving.agents_left(self, agents)

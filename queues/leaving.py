@@ -53,9 +53,7 @@ def barred(
     state = desk.state
     if not is_open(rules.schedule, state.now):
         return "closed", "queue closed"
-    why = unstaffed(desk, call.queue, rules.join_when) or unstaffed(
-        desk, call.queue, rules.stay_while
-    )
+    why = unstaffed(desk, call.queue, rules.join_when)
     if why is not None:
         return "unstaffed", why
     limited = rules.waiting_max is not None or rules.expected_max_s is not None
@@ -150,6 +148,15 @@ def _review_queue(desk: Dispatch, queue: str) -> None:
     for alike in kinds.values():
         while alike and _too_long(desk, alike[-1], rules):
             overflow(desk, alike.pop(), "expected", "expected wait too long")
+
+
+def stay_or_go(desk: Dispatch, call: WaitingCall) -> None:
+    """A call that came, or whose phones stopped ringing, and found no agent ready."""
+    if not call.on_line or call.rung:
+        return
+    why = unstaffed(desk, call.queue, desk.state.rules_of(call).stay_while)
+    if why is not None:
+        overflow(desk, call, "unstaffed", why)
 
 
 # Widening.

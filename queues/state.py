@@ -95,6 +95,7 @@ class FloorState:
         self.fresh_calls: set[str] = set()
         self.ringing_all: set[str] = set()  # ring-all calls that could ring further phones
         self.fresh_rings: set[str] = set()
+        self.staff_counts = any(queue.stay_while != "always" for queue in rules.queues.values())
         self.resume_s_max = max((queue.resume_s for queue in rules.queues.values()), default=0.0)
         self.eligibility = Eligibility(rules)
         self.roster.adopt(rules, self.eligibility, self.timers)

@@ -116,6 +116,9 @@ def picture(floor: Floor) -> dict[str, Any]:
         },
         "talks": dict(sorted(state.talks.items())),
         "strays": dict(sorted(state.strays.items())),
+        "places": state.places.all(),
+        "sticky": {agent: set(calls) for agent, calls in sorted(state.sticky.items())},
+        "on_hold": {queue: n for queue, n in sorted(state.on_hold.items()) if n},
         "lines": {name: list(line) for name, line in sorted(state.lines.items())},
         "timers": dict(sorted(state.timers.pending().items())),
         "open": {
@@ -141,7 +144,7 @@ def unmatched(floor: Floor) -> list[tuple[str, str]]:
         (call.call, agent.id)
         for call in state.calls.values()
         for agent in state.agents.values()
-        if not call.rung
+        if call.is_open
         and agent.presence == "available"
         and agent.reachable
         and may_take(agent, call)
@@ -192,11 +195,7 @@ def pools_agree(floor: Floor) -> None:
         )
     waiting = [key.call for pool in pools for key in pool.calls]
     assert len(waiting) == len(set(waiting))
-    assert set(waiting) == {
-        call.call
-        for call in state.calls.values()
-        if not call.rung and (call.callback is None or call.callback.stage != "resting")
-    }
+    assert set(waiting) == {call.call for call in state.calls.values() if call.is_open}
     for team in eligibility._teams.values():
         agents = [agent for agent in state.agents.values() if agent.serves(team.queue)]
         assert team.agents == {agent.id: agent for agent in agents}
