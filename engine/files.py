@@ -13,7 +13,7 @@ from engine.clock import Clock
 from engine.journal import Entry, Journal
 from recordings.client import Finisher
 from recordings.events import RecordingFinished
-from router.events import CallEnded, RecordingClosed, RecordingStarted
+from router.events import CallEnded, RecordingClosed, RecordingStarted, SecondLifeEnded
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class RecordingsReader:
     """A reader of the journal: a recording is finished once, when its call has ended.
 
     A recording may have several segments (its worker died); all of them make one file, so they
-    are kept until CallEnded and no segment is open. The position is kept in a file beside the
+    are kept until the call ended and no segment is open. The position is kept in a file beside the
     journal; it never passes the first fact of a recording that is not finished yet, so that a
     crash finishes it again, to the same file.
     """
@@ -92,7 +92,7 @@ class RecordingsReader:
                 paths.append(event.path)
             if event.error:
                 takes.reasons[event.recording] = event.error
-        elif isinstance(event, CallEnded) and entry.call in self._open:
+        elif isinstance(event, CallEnded | SecondLifeEnded) and entry.call in self._open:
             self._open[entry.call].ended = True
         else:
             return False

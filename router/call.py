@@ -12,7 +12,7 @@ from typing import Literal
 
 from router import effects as do
 from router.effects import EnterQueue
-from router.events import CallEnded, RecordingStarted
+from router.events import CallEnded, RecordingStarted, SecondLifeEnded
 from router.inputs import Cause, Destination, QueueCare
 from router.outcome import Milestones, outcome_of
 
@@ -269,15 +269,20 @@ def end(
 
 
 def _ended(call: Call, cause: Cause, detail: str) -> list[do.Effect]:
+    waited_s, talked_s = round(call.marks.waited_s, 3), round(call.talked_s, 3)
     if call.second_life:
-        return []
+        if not call.marks.picked_up:
+            return []
+        return fact(
+            call, SecondLifeEnded(detail or cause, call.queue, call.agent, waited_s, talked_s)
+        )
     ended = CallEnded(
         outcome=outcome_of(call.marks, cause),
         cause=detail or cause,
         queue=call.queue,
         agent=call.agent,
-        waited_s=round(call.marks.waited_s, 3),
-        talked_s=round(call.talked_s, 3),
+        waited_s=waited_s,
+        talked_s=talked_s,
         callback_number=call.callback_number,
         no_recording="" if call.recordings_made else _why_no_recording(call),
         language=call.care.language if call.care else call.rules.language,

@@ -158,6 +158,19 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLifeEnded:
+    """A caller who was called back is gone again: nothing more comes of this call, and its
+    recordings are complete. One for each time that the caller was reached; what became of the
+    callback itself is the floor's CallbackEnded."""
+
+    cause: str
+    queue: str = ""
+    agent: str = ""
+    waited_s: float = 0.0
+    talked_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStarted:
     """A new engine generation took over the journal (call is "")."""
 
@@ -223,6 +236,7 @@ EVENTS = (
     RecordingClosed,
     LegQuality,
     CallEnded,
+    SecondLifeEnded,
     EngineStarted,
     WorkerReport,
     PhoneRegistered,

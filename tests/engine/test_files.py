@@ -18,6 +18,7 @@ from router.events import (
     CallPickedUp,
     RecordingClosed,
     RecordingStarted,
+    SecondLifeEnded,
 )
 from tests.fakes import FakeJournal, HandClock
 
@@ -109,6 +110,18 @@ async def test_the_end_of_the_call_may_come_first(room: Room) -> None:
     assert room.finished == [], "the worker still writes"
     await room.reader.deliver([room.closed("a.part")])
     assert len(room.finished) == 1
+
+
+async def test_a_recording_of_a_second_life_is_finished_at_its_end(room: Room) -> None:
+    """The call ended once already, when its caller hung up to be called back."""
+    room.ended()
+    room.started("b.part", "c-b7r1")
+    room.closed("b.part", "c-b7r1")
+    await room.read()
+    assert room.finished == []
+    await room.reader.deliver([room.fact(SecondLifeEnded("bye"))])
+    assert [found.recording for found in room.finished] == ["c-b7r1"]
+    assert room.files == ["c-b7r1.wav"]
 
 
 async def test_segments_of_two_workers_make_one_file(room: Room) -> None:

@@ -102,6 +102,9 @@ def test_the_second_life_ends_without_a_second_end_of_the_call(leaves: str) -> N
     story.feed(on.LegGone(leg if leaves == "agent" else story.leg, "bye"), 60.0)
     assert story.facts(facts.CallEnded) == []
     assert story.facts(facts.CallArrived) == []
+    (ended,) = story.facts(facts.SecondLifeEnded)
+    assert (ended.cause, ended.queue, ended.agent) == ("bye", "support", "anna")
+    assert (ended.waited_s, ended.talked_s) == (3.0, 60.0)
     assert len(story.of(do.Finished)) == 1
     assert story.of(do.AgentDone) == [do.AgentDone("anna")]
     assert story.of(do.StopRecording) == [do.StopRecording("c-b7r1")]
@@ -114,7 +117,7 @@ def test_a_caller_who_is_not_reached_is_the_floors_to_try_again(cause: on.Cause)
     assert story.of(do.CallbackMissed) == [do.CallbackMissed(7, cause)]
     assert story.facts(facts.LegEnded) == [facts.LegEnded("c.b7-1", "refused 486")]
     assert len(story.of(do.Finished)) == 1
-    assert story.facts(facts.CallEnded) == []
+    assert story.facts(facts.CallEnded) == story.facts(facts.SecondLifeEnded) == []
 
 
 def test_a_caller_who_does_not_answer_in_time() -> None:

@@ -59,7 +59,9 @@ def test_a_second_life_ends_without_a_second_end(happened: list[on.Input]) -> No
     story.feed(on.HangUpAsked("supervisor"), 1.0)
     settle(story)
     assert story.facts(facts.CallEnded) == []
-    assert len(story.of(do.CallbackReached)) + len(story.of(do.CallbackMissed)) <= 1
+    reached = len(story.of(do.CallbackReached))
+    assert reached + len(story.of(do.CallbackMissed)) <= 1
+    assert len(story.facts(facts.SecondLifeEnded)) == reached
 
 
 class Floor:
