@@ -27,8 +27,8 @@ class Agent:
 
     What strategies rank by: ``idle_step`` numbers the step of the clock in which the agent got
     idle; ``taken`` counts calls since sign-in; ``occupied`` is the share of time spent on talks
-    and wrap-up, the past fading (see ``queues.strategies``), as of ``since``; ``busyness`` is its
-    figure while idle; ``offered`` has the fence of each queue's last offer that was not
+    and wrap-up as of ``occupied_at``, when the last of them ended or began (the past fades, see
+    ``queues.strategies``); ``offered`` has the fence of each queue's last offer that was not
     withdrawn; ``lots`` are drawn in weighted-random queues, ``draws`` counts how often, ``won``
     has those by which the agent was taken last. The mappings are replaced, never changed, so
     that copies of an agent stay.
@@ -51,7 +51,7 @@ class Agent:
     idle_step: int = 0
     taken: int = 0
     occupied: float = 0.0
-    busyness: int = 0
+    occupied_at: float = 0.0
     offered: dict[str, int] = field(default_factory=dict)
     draws: int = 0
     lots: dict[str, float] = field(default_factory=dict)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from itertools import islice
+from typing import NamedTuple
 
 from queues.agents import LEVEL, NOT_ASKED, READY, SKILLS, STANDINGS, Agent, AgentKey
 from queues.events import SortKey
@@ -14,6 +16,7 @@ from queues.wants import Wants
 
 POOLS_MAX = 16_384
 LOOSE_MAX = 4
+LEVEL_MAX = 1_000_000  # weaker than any
 RUNNERS_UP_MAX = 5
 
 
@@ -33,7 +36,7 @@ class Pool:
 class Team:
     """The agents who serve one queue: counted by standing, those READY also by level."""
 
-    __slots__ = ("agents", "by_needs", "levels", "pools", "queue", "rank", "standings")
+    __slots__ = ("agents", "by_needs", "heads", "levels", "pools", "queue", "rank", "standings")
 
     def __init__(self, queue: str, rules: FloorRules) -> None:
         found = rules.queues.get(queue)
@@ -45,6 +48,7 @@ class Team:
         self.standings = dict.fromkeys(STANDINGS, 0)
         self.levels: dict[int, int] = {}
         self.pools: dict[Wants, Pool] = {}
+        self.heads: list[tuple[CallKey, Pool]] = []  # of the pools with calls, in order
 
     def key(self, agent: Agent, wants: Wants) -> AgentKey:
         """The agent's sort key for calls that want this."""
@@ -53,14 +57,21 @@ class Team:
         return AgentKey(level, figure, others, agent.idle_step, agent.id)
 
 
+class Loose(NamedTuple):
+    """A ready agent whom the teams still count by an earlier standing."""
+
+    agent: Agent
+    counted: str
+
+
 class Eligibility:
     """Pools by queue and wants, and the team of each queue.
 
     Holds calls that wait and are not being offered, and agents that are READY. An agent who
     gets ready mostly takes a call at once, so the first ``LOOSE_MAX`` stay *loose*: looked at
-    one by one, in no pool's line yet. Pools without calls are kept for the next call of their
-    kind; beyond ``POOLS_MAX`` pools the one that has been empty the longest is forgotten. An
-    agent's personal queue has a team while it has pools.
+    one by one, in no pool's line and not counted as ready yet. Pools without calls are kept for
+    the next call of their kind; beyond ``POOLS_MAX`` pools the one that has been empty the
+    longest is forgotten. An agent's personal queue has a team while it has pools.
     """
 
     def __init__(self, rules: FloorRules) -> None:
@@ -71,7 +82,7 @@ class Eligibility:
         self._pools_of: dict[str, dict[Pool, None]] = {}  # agent -> pools the agent could serve
         self._pool_count = 0
         self._empty: dict[Pool, None] = {}  # without calls, the longest empty first
-        self._loose: dict[str, Agent] = {}
+        self._loose: dict[str, Loose] = {}
         self._keys: dict[str, dict[str, AgentKey]] = {}  # ready agent -> queue -> key
 
     # Agents.
@@ -87,13 +98,16 @@ class Eligibility:
                 team = self._teams[queue] = Team(queue, self._rules)
             self._join(team, agent)
         if agent.standing == READY:
-            self._let_loose(agent)
+            self._keys[agent.id] = {}
+            self._line_up(agent)
 
     def _join(self, team: Team, agent: Agent) -> None:
         level = agent.level(team.queue)
         team.agents[agent.id] = agent
-        team.standings[agent.standing] += 1
-        team.levels[level] = team.levels.get(level, 0) + (agent.standing == READY)
+        loose = self._loose.get(agent.id)
+        counted = agent.standing if loose is None else loose.counted
+        team.standings[counted] += 1
+        team.levels[level] = team.levels.get(level, 0) + (counted == READY)
         self._teams_of[agent.id].append((team, level))
         for pool in team.pools.values():
             if not agent.lacks(team.queue, pool.wants):
@@ -102,42 +116,49 @@ class Eligibility:
     def restand(self, agent: Agent, standing: str) -> None:
         """The agent's standing changes from ``agent.standing`` to ``standing``."""
         former, agent.standing = agent.standing, standing
-        teams = self._teams_of[agent.id]
-        for team, _ in teams:
-            team.standings[former] -= 1
-            team.standings[standing] += 1
+        if standing == READY:
+            self._keys[agent.id] = {}
+            self._loose[agent.id] = Loose(agent, former)
+            if len(self._loose) > LOOSE_MAX:
+                for loose in self._loose.values():
+                    self._recount(loose.agent, loose.counted, READY)
+                    self._line_up(loose.agent)
+                self._loose.clear()
+            return
         if former == READY:
-            for team, level in teams:
-                team.levels[level] -= 1
-            self._take_out(agent)
-        elif standing == READY:
-            for team, level in teams:
-                team.levels[level] += 1
-            self._let_loose(agent)
+            found = self._loose.pop(agent.id, None)
+            if found is None:
+                self._take_out(agent)
+            else:
+                former = found.counted
+            del self._keys[agent.id]
+        self._recount(agent, former, standing)
 
     def rekey(self, agent: Agent) -> None:
         """The figures of a ready agent changed."""
-        self._take_out(agent)
-        self._let_loose(agent)
+        if agent.id in self._loose:
+            self._keys[agent.id] = {}
+        else:
+            self._take_out(agent)
+            self._keys[agent.id] = {}
+            self._line_up(agent)
 
-    def _let_loose(self, agent: Agent) -> None:
-        self._keys[agent.id] = {}
-        self._loose[agent.id] = agent
-        if len(self._loose) > LOOSE_MAX:
-            self._line_up()
+    def _recount(self, agent: Agent, former: str, standing: str) -> None:
+        if former == standing:
+            return
+        for team, level in self._teams_of[agent.id]:
+            team.standings[former] -= 1
+            team.standings[standing] += 1
+            if READY in (former, standing):
+                team.levels[level] += 1 if standing == READY else -1
 
-    def _line_up(self) -> None:
-        """Those who stay ready take their places in the lines."""
-        for agent in self._loose.values():
-            for pool in self._pools_of[agent.id]:
-                pool.ready.add(self._key(agent, pool))
-        self._loose.clear()
+    def _line_up(self, agent: Agent) -> None:
+        for pool in self._pools_of[agent.id]:
+            pool.ready.add(self._key(agent, pool))
 
     def _take_out(self, agent: Agent) -> None:
-        if self._loose.pop(agent.id, None) is None:
-            for pool in self._pools_of[agent.id]:
-                pool.ready.remove(self._key(agent, pool))
-        del self._keys[agent.id]
+        for pool in self._pools_of[agent.id]:
+            pool.ready.remove(self._key(agent, pool))
 
     def _key(self, agent: Agent, pool: Pool) -> AgentKey:
         """The key of a ready agent, made once."""
@@ -155,20 +176,29 @@ class Eligibility:
     def call_in(self, call: WaitingCall, key: CallKey) -> None:
         """The call may be offered."""
         pool = self._pool(call)
+        pool.calls.add(key)
         if pool.head is None:
             del self._empty[pool]
-        pool.calls.add(key)
-        if pool.head is None or key < pool.head:
-            pool.head = key
+        elif pool.head < key:
+            return
+        self._head(pool, key)
 
     def call_out(self, call: WaitingCall, key: CallKey) -> None:
         """The call may not be offered any more, or not under this key."""
         pool = self._pool(call)
         pool.calls.remove(key)
         if pool.head == key:
-            pool.head = pool.calls.first()
+            self._head(pool, pool.calls.first())
             if pool.head is None:
                 self._empty[pool] = None
+
+    def _head(self, pool: Pool, key: CallKey | None) -> None:
+        heads = pool.team.heads
+        if pool.head is not None:
+            del heads[bisect_left(heads, (pool.head,))]
+        if key is not None:
+            insort(heads, (key, pool))
+        pool.head = key
 
     def _pool(self, call: WaitingCall) -> Pool:
         """The call's pool, made where there is none yet."""
@@ -220,18 +250,22 @@ class Eligibility:
 
     def best_call(self, agent: Agent) -> CallKey | None:
         """The first call in the order that this ready agent may take."""
+        pools = self._pools_of[agent.id]
         best: CallKey | None = None
-        for pool in self._pools_of[agent.id]:
-            head = pool.head
-            if head is not None and (best is None or head < best):
-                best = head
+        for team, _ in self._teams_of[agent.id]:
+            for key, pool in team.heads:
+                if best is not None and best < key:
+                    break
+                if pool in pools:
+                    best = key
+                    break
         return best
 
     def best_agent(self, call: WaitingCall) -> AgentKey | None:
         """The first ready agent in the order of the call's queue that may take it."""
         pool = self._pool(call)
         best = pool.ready.first()
-        for agent in self._loose.values():
+        for agent, _ in self._loose.values():
             if pool in self._pools_of[agent.id]:
                 key = self._key(agent, pool)
                 if best is None or key < best:
@@ -257,17 +291,22 @@ class Eligibility:
         A standing that is not READY comes before what the agent cannot do."""
         pool = self._pool(call)
         team, wants = pool.team, pool.wants
-        found = {reason: n for reason, n in team.standings.items() if n and reason != READY}
-        unfit = team.standings[READY] - len(pool.ready) - len(self._loose_for(pool))
+        standings, loose = self._standings(team)
+        unfit = standings[READY] - len(pool.ready)
+        if unfit:
+            unfit -= len(self._loose_for(pool))
+        found = {reason: n for reason, n in standings.items() if n and reason != READY}
         if unfit and wants.only:
             asked = team.agents.get(wants.only)
-            others = team.standings[READY] - (asked is not None and asked.standing == READY)
+            others = standings[READY] - (asked is not None and asked.standing == READY)
             found |= {NOT_ASKED: others} if others else {}
             unfit -= others
             if unfit and asked is not None:
                 found[asked.lacks(call.queue, wants)] = unfit
         elif unfit:
-            weaker = sum(n for level, n in team.levels.items() if 0 < wants.level_max < level)
+            weakest = wants.level_max or LEVEL_MAX
+            weaker = sum(n for level, n in team.levels.items() if level > weakest)
+            weaker += sum(agent.level(call.queue) > weakest for agent in loose)
             found |= {LEVEL: weaker} if weaker else {}
             found |= {SKILLS: unfit - weaker} if unfit > weaker else {}
         return dict(sorted(found.items()))
@@ -287,26 +326,34 @@ class Eligibility:
 
     def signed_in(self, queue: str) -> int:
         """How many agents serve the queue and are signed in."""
-        standings = self._standings(queue)
-        return sum(standings.values()) - standings["signed-out"]
+        return self._count(queue, frozenset({"signed-out"}))
 
     def working(self, queue: str) -> int:
         """How many agents serve the queue, are signed in and not on a break."""
-        return self.signed_in(queue) - self._standings(queue)["on-break"]
+        return self._count(queue, frozenset({"signed-out", "on-break"}))
 
-    def _standings(self, queue: str) -> dict[str, int]:
+    def _count(self, queue: str, without: frozenset[str]) -> int:
         team = self._teams.get(queue)
-        if team is not None:
-            return team.standings
-        standings = dict.fromkeys(STANDINGS, 0)
-        agent = self._agents.get(queue.removeprefix(PERSONAL))
-        if agent is not None and agent.serves(queue):
-            standings[agent.standing] = 1
-        return standings
+        if team is None:
+            owner = self._agents.get(queue.removeprefix(PERSONAL))
+            return owner is not None and owner.serves(queue) and owner.standing not in without
+        standings, _ = self._standings(team)
+        return sum(n for standing, n in standings.items() if standing not in without)
+
+    def _standings(self, team: Team) -> tuple[dict[str, int], list[Agent]]:
+        """The team's agents counted by standing, and those among them who are loose."""
+        loose = [found for found in self._loose.values() if found.agent.id in team.agents]
+        if not loose:
+            return team.standings, []
+        standings = team.standings.copy()
+        for _, counted in loose:
+            standings[counted] -= 1
+            standings[READY] += 1
+        return standings, [agent for agent, _ in loose]
 
     def _loose_for(self, pool: Pool) -> list[AgentKey]:
         return [
             self._key(agent, pool)
-            for agent in self._loose.values()
+            for agent, _ in self._loose.values()
             if pool in self._pools_of[agent.id]
         ]

@@ -14,7 +14,7 @@ from queues.events import (
 )
 from queues.lottery import Lottery
 from queues.rules import PERSONAL, AgentRules, FloorRules
-from queues.strategies import busyness, faded
+from queues.strategies import faded
 from queues.timers import Kind, Timers
 
 BREAK_REASONS: dict[OfferEnd, str] = {
@@ -127,12 +127,15 @@ class Roster:
             if former == "signed-out":
                 agent.taken = 0
             handling = former in HANDLING
-            agent.occupied = faded(agent.occupied, now - agent.since, handling=handling)
+            if handling != (presence in HANDLING):
+                agent.occupied = faded(agent.occupied, now - agent.occupied_at, handling=handling)
+                agent.occupied_at = now
             if presence == "available":
                 if former in OFFERED:
                     keep = agent.queue
                 else:
-                    self._get_free(agent, now)
+                    agent.idle_since = now
+                    agent.idle_step = int(now // self._rules.idle_step_s)
             agent.presence = presence
             agent.since = now
             if former == "wrap-up":
@@ -142,12 +145,6 @@ class Roster:
         if presence == "signed-out" and agent.id not in self._rules.agents:
             del self.agents[agent.id]
             self.retired.discard(agent.id)
-
-    def _get_free(self, agent: Agent, now: float) -> None:
-        """The figures that stand still from here on, as long as the agent is idle."""
-        agent.idle_since = now
-        agent.idle_step = int(now // self._rules.idle_step_s)
-        agent.busyness = busyness(agent.occupied, now)
 
     def reachable(self, call: str, event: AgentReachable, now: float) -> None:
         """``AgentReachable``; of an unknown agent it changes nothing."""

@@ -29,7 +29,7 @@ def longest_idle(agent: Agent, queue: str, needs: Needs) -> float:
 def least_occupied(agent: Agent, queue: str, needs: Needs) -> float:
     """Rings the agent who has spent the smallest share of the time on talks and wrap-up, where
     an hour ago counts a third (1/e) of now."""
-    return agent.busyness
+    return busyness(agent.occupied, agent.occupied_at)
 
 
 def fewest_calls(agent: Agent, queue: str, needs: Needs) -> float:

@@ -130,7 +130,7 @@ def picture(floor: Floor) -> dict[str, Any]:
         "order": {name: eligibility.everyone(call) for name, call in sorted(state.calls.items())},
         "clocks": dict(sorted(state.roster.lottery._clocks.items())),
         "standings": {
-            queue: {reason: n for reason, n in sorted(team.standings.items()) if n}
+            queue: {reason: n for reason, n in sorted(eligibility._standings(team)[0].items()) if n}
             for queue, team in sorted(eligibility._teams.items())
             if team.agents and not queue.startswith(PERSONAL)
         },
@@ -200,6 +200,13 @@ def pools_agree(floor: Floor) -> None:
         agents = [agent for agent in state.agents.values() if agent.serves(team.queue)]
         assert team.agents == {agent.id: agent for agent in agents}
         counts = Counter(agent.standing for agent in agents)
-        assert {reason: n for reason, n in team.standings.items() if n} == counts
-        levels = Counter(a.level(team.queue) for a in agents if a.standing == READY)
+        standings, loose = eligibility._standings(team)
+        assert {reason: n for reason, n in standings.items() if n} == counts
+        assert [agent.standing for agent in loose] == [READY] * len(loose)
+        levels = Counter(
+            a.level(team.queue) for a in agents if a.standing == READY and a not in loose
+        )
         assert {level: n for level, n in team.levels.items() if n} == levels
+        assert team.heads == sorted(
+            (pool.head, pool) for pool in team.pools.values() if pool.head is not None
+        )

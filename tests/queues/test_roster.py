@@ -11,7 +11,7 @@ from queues.eligibility import Eligibility
 from queues.events import AgentPresence, AgentReachable, OfferEnd, OfferEnded, OfferMade, Presence
 from queues.roster import Roster
 from queues.rules import AgentRules, FloorRules, QueueRules
-from queues.strategies import FADE_S, SHARE_MIN, busyness, faded, share_of
+from queues.strategies import FADE_S, SHARE_MIN, busyness, faded, least_occupied, share_of
 from queues.timers import Kind, Timers
 
 
@@ -70,7 +70,7 @@ def test_a_withdrawn_offer_leaves_every_figure(kind: str) -> None:
     assert records.ann.presence == ("reserved" if kind == "callback" else "offered")
     records.roster.release(records.ann, "c2", OfferEnded("ann", 9, "main", "withdrawn"), 70.0)
     after = records.ann
-    for name in ("idle_since", "idle_step", "taken", "busyness", "offered", "lots", "draws"):
+    for name in ("idle_since", "idle_step", "taken", "occupied", "offered", "lots", "draws"):
         assert getattr(after, name) == getattr(before, name), name
 
 
@@ -112,9 +112,10 @@ def test_occupied_time_fades() -> None:
     records.sign_in(0.0)
     records.offer(100.0, "accepted")
     records.now("available", 105.0 + FADE_S)
-    at_once = share_of(records.ann.busyness, 105.0 + FADE_S)
+    figure = least_occupied(records.ann, "main", ())
+    at_once = share_of(figure, 105.0 + FADE_S)
     assert at_once == pytest.approx(1 - 1 / 2.718281828, rel=0.011)
-    assert share_of(records.ann.busyness, 105.0 + 2 * FADE_S) == pytest.approx(at_once / 2.71828)
+    assert share_of(figure, 105.0 + 2 * FADE_S) == pytest.approx(at_once / 2.71828)
 
 
 def test_the_order_of_the_idle_stands_still() -> None:

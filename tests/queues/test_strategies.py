@@ -125,11 +125,13 @@ def idle(facts: list[Entry], agent: str, queue: str, needs: dict[str, int]) -> f
 
 
 def occupied(facts: list[Entry], agent: str, queue: str, needs: dict[str, int]) -> float:
-    now = got_free(facts, agent)
+    told = presences(facts, agent)
+    handled = [
+        (at, until) for (at, what), (until, _) in pairwise(told) if what in ("talking", "wrap-up")
+    ]
+    now = handled[-1][1] if handled else 0.0
     share = sum(
-        math.exp((until - now) / 3600.0) - math.exp((at - now) / 3600.0)
-        for (at, what), (until, _) in pairwise(presences(facts, agent))
-        if what in ("talking", "wrap-up") and until <= now
+        math.exp((until - now) / 3600.0) - math.exp((at - now) / 3600.0) for at, until in handled
     )
     return math.floor(100 * (math.log(max(share, 1e-9)) + now / 3600.0))
 
@@ -292,12 +294,12 @@ def test_a_refused_offer_leaves_the_figures_of_the_day(strategy: Strategy) -> No
         day.answered(20.0)
     call = day.call()
     agent = day.watched.floor._desk.state.agents[day.watched.ringing()[call]]
-    taken, busyness = agent.taken, agent.busyness
+    taken, occupied = agent.taken, agent.occupied
     day.watched.refuse(agent.id, agent.fence, day.now, "refused", "486")
     day.now += 100.0
     day.watched.ready(agent.id, day.now)
     assert agent.taken == taken
-    assert abs(agent.busyness - busyness) <= 1
+    assert agent.occupied == occupied
 
 
 # Fairness: everybody free at each call, talks of the same length.
