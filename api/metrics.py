@@ -6,7 +6,6 @@ Nothing is counted here. Labels name queues, outcomes, workers and readers: no p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import get_args
 
 from fastapi import APIRouter, Depends, Response
@@ -14,18 +13,15 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     Metric,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
 from api.access import TheEngine, figures_reader
-from api.day import start_of_day
 from api.errors import declared
+from api.floor_metrics import agent_families, queue_families
 from engine.engine import Engine
-from queues.events import Presence
-from queues.tallies import WAIT_BUCKETS_S, Tally
 from router.call import PHASES
 from router.events import Outcome
 
@@ -64,43 +60,10 @@ class Figures(Collector):
         yield live
 
     def _queues(self) -> Iterator[Metric]:
-        engine = self._engine
-        now = engine.clock.now()
-        live = engine.statistics.live(now).queues
-        names = sorted({queue.name for queue in engine.settings.queues} | live.keys())
-        waiting = GaugeMetricFamily(
-            "offhook_waiting_calls", "Calls waiting in the queue.", labels=["queue"]
-        )
-        longest = GaugeMetricFamily(
-            "offhook_longest_wait_seconds", "Wait of the oldest call.", labels=["queue"]
-        )
-        level = GaugeMetricFamily(
-            "offhook_service_level_ratio",
-            "Service level of today's visits by definition; absent where there was none.",
-            labels=["queue", "definition"],
-        )
-        answer = HistogramMetricFamily(
-            "offhook_answer_seconds", "Wait of answered calls.", labels=["queue"]
-        )
-        today = start_of_day(now, engine.settings.timezone)
-        for name in names:
-            queue = live.get(name)
-            waiting.add_metric([name], queue.waiting if queue else 0)
-            longest.add_metric([name], queue.longest_wait_s if queue else 0.0)
-            figures = engine.statistics.figures(now, queue=name, start=today)
-            for definition, ratio in figures.service_levels.items():
-                if ratio is not None:
-                    level.add_metric([name, definition], ratio)
-            tally = engine.statistics.totals.get(name, Tally())
-            answer.add_metric([name], _buckets(tally), tally.answer_wait_s)
-        yield from (waiting, longest, level, answer)
+        yield from queue_families(self._engine)
 
     def _people(self) -> Iterator[Metric]:
-        agents = GaugeMetricFamily("offhook_agents", "Agents by presence.", labels=["presence"])
-        views = self._engine.floor.agents()
-        for presence in get_args(Presence):
-            agents.add_metric([presence], sum(view.presence == presence for view in views))
-        yield agents
+        yield from agent_families(self._engine)
         sip = self._engine.phone.figures()
         yield GaugeMetricFamily("offhook_registrations", "Registered phones.", sip["registrations"])
         yield GaugeMetricFamily("offhook_sip_dialogs", "SIP dialogs.", sip["dialogs"])
@@ -176,11 +139,6 @@ class Figures(Collector):
         build = GaugeMetricFamily("offhook_build_info", "The version.", labels=["version"])
         build.add_metric([engine.version], 1)
         yield build
-
-
-def _buckets(tally: Tally) -> list[tuple[str, float]]:
-    bounds = [str(bound) for bound in WAIT_BUCKETS_S] + ["+Inf"]
-    return list(zip(bounds, accumulate(tally.waits), strict=True))
 
 
 def registry_of(engine: Engine) -> CollectorRegistry:

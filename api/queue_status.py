@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, Protocol
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -12,10 +13,10 @@ from pydantic import Field
 from api.access import Principal, TheEngine, allow
 from api.day import start_of_day
 from api.errors import NotFoundError, declared
+from api.figure_shapes import QueueSums, sums_of
 from api.shapes import QueueName, Shape, instant
-from config.settings import QueueSettings
 from engine.engine import Engine
-from queues.tallies import Figures
+from queues.rules import QueueRules, personal_queue
 from queues.waiting import WaitingView
 
 router = APIRouter(tags=["queues"])
@@ -26,41 +27,36 @@ Watcher = Annotated[Principal, Depends(allow("agent", "supervisor", "operator", 
 
 
 class Waiting(Shape):
-    """A call that waits. ``offered_to`` are the agents being rung for it."""
+    """A call that waits, or a callback that keeps its place. ``offered_to`` are the agents being
+    rung for it (or held for it, until a callback's caller is reached)."""
 
     call: str
+    kind: Literal["call", "callback"]
     position: int
     since: datetime
     waited_s: float
     priority: int
     rank: int
     promoted: bool
-    offered_to: str | None
+    offered_to: list[str]
 
 
-class QueueFigures(Shape):
-    """Visits since midnight in the configured time zone; shares 0..1, null for nothing of
-    nothing. ``service_level`` is the headline one of ``service_levels``; who still waits within
-    the target (``undecided``) is in none of them."""
+class Expected(Shape):
+    """How long a caller who came now would wait: in four cases of five between these."""
+
+    low_s: float
+    high_s: float
+
+
+class QueueFigures(QueueSums):
+    """Visits since midnight in the configured time zone."""
 
     since: datetime
-    offered: int
-    answered: int
-    abandoned: int
-    short_abandoned: int
-    callback_requested: int
-    overflowed: int
-    undecided: int
-    longest_wait_s: float
-    asa_s: float | None
-    aht_s: float | None
-    abandon_rate: float | None
-    service_level: float | None
-    service_levels: dict[str, float | None]
 
 
 class Queue(Shape):
-    """``calls`` are the first 100 of ``waiting``; null for operators."""
+    """``calls`` are the first 100 of those who wait and of the places that callbacks keep; null
+    for operators. ``expected_wait`` is null where nobody knows: nobody is on duty."""
 
     name: str
     rank: int
@@ -68,6 +64,8 @@ class Queue(Shape):
     target_share: float
     waiting: int
     longest_wait_s: float
+    callbacks_waiting: int
+    expected_wait: Expected | None
     agents: dict[str, int] = Field(description="agents of the queue by presence")
     today: QueueFigures
     calls: list[Waiting] | None
@@ -77,92 +75,110 @@ class Queues(Shape):
     items: list[Queue]
 
 
-def _figures(figures: Figures, since: float) -> QueueFigures:
-    tally = figures.tally
-    return QueueFigures(
-        since=instant(since),
-        offered=tally.offered,
-        answered=tally.answered,
-        abandoned=tally.abandoned,
-        short_abandoned=tally.short,
-        callback_requested=tally.callback_requested,
-        overflowed=tally.overflowed,
-        undecided=figures.undecided,
-        longest_wait_s=tally.longest_wait_s,
-        asa_s=figures.asa_s,
-        aht_s=figures.aht_s,
-        abandon_rate=figures.abandon_rate,
-        service_level=figures.service_level,
-        service_levels=figures.service_levels,
-    )
+class Aim(Protocol):
+    """What is shown of a queue's settings."""
+
+    @property
+    def rank(self) -> int: ...
+    @property
+    def target_s(self) -> float: ...
+    @property
+    def target_share(self) -> float: ...
+
+
+PERSONAL_AIM = QueueRules()
 
 
 def _waiting(view: WaitingView, now: float) -> Waiting:
     return Waiting(
         call=view.call,
+        kind=view.kind,
         position=view.position,
         since=instant(view.since),
         waited_s=round(max(0.0, now - view.since), 3),
         priority=view.priority,
         rank=view.rank,
         promoted=view.promoted,
-        offered_to=", ".join(view.offered_to) or None,
+        offered_to=list(view.offered_to),
     )
 
 
-def _shown(engine: Engine, who: Principal, queues: Iterable[QueueSettings]) -> list[Queue]:
+def _shown(engine: Engine, who: Principal, queues: Mapping[str, Aim]) -> list[Queue]:
     now = engine.clock.now()
     today = start_of_day(now, engine.settings.timezone)
-    waiting: dict[str, list[WaitingView]] = {}
-    for view in engine.floor.waiting():
-        waiting.setdefault(view.queue, []).append(view)
     presences = {view.agent: view.presence for view in engine.floor.agents()}
     shown = []
-    for queue in queues:
-        views = waiting.get(queue.name, [])
-        agents: dict[str, int] = {}
-        for agent in engine.settings.agents:
-            if queue.name in agent.queues and agent.id in presences:
-                presence = presences[agent.id]
-                agents[presence] = agents.get(presence, 0) + 1
+    for name, aim in queues.items():
+        live = engine.statistics.live_queue(now, name)
+        figures = engine.statistics.figures(now, queue=name, start=today)
+        expected = engine.floor.expected(name)
         shown.append(
             Queue(
-                name=queue.name,
-                rank=queue.rank,
-                target_s=queue.target_s,
-                target_share=queue.target_share,
-                waiting=len(views),
-                longest_wait_s=round(max((now - view.since for view in views), default=0.0), 3),
-                agents=agents,
-                today=_figures(
-                    engine.statistics.figures(now, queue=queue.name, start=today), today
-                ),
+                name=name,
+                rank=aim.rank,
+                target_s=aim.target_s,
+                target_share=aim.target_share,
+                waiting=live.waiting,
+                longest_wait_s=round(live.longest_wait_s, 3),
+                callbacks_waiting=live.callbacks,
+                expected_wait=Expected(low_s=expected.low_s, high_s=expected.high_s)
+                if expected is not None
+                else None,
+                agents=_presences(engine, name, presences),
+                today=QueueFigures(since=instant(today), **sums_of(figures)),
                 calls=None
                 if who.role == "operator"
-                else [_waiting(view, now) for view in views[:WAITING_MAX]],
+                else [
+                    _waiting(view, now)
+                    for view in engine.floor.floor.waiting(name, most=WAITING_MAX)
+                ],
             )
         )
     return shown
 
 
-def _theirs(engine: Engine, who: Principal) -> list[QueueSettings]:
+def _presences(engine: Engine, queue: str, presences: Mapping[str, str]) -> dict[str, int]:
+    """The queue's agents by presence."""
+    found: Counter[str] = Counter()
+    for agent in engine.settings.agents:
+        if (queue in agent.queues or queue == personal_queue(agent.id)) and agent.id in presences:
+            found[presences[agent.id]] += 1
+    return dict(found)
+
+
+def _personal(engine: Engine, who: Principal) -> dict[str, Aim]:
+    """Agents' own queues in which somebody waits: all for supervisors, an agent's own one."""
+    if who.role == "operator":
+        return {}
+    return {
+        name: PERSONAL_AIM
+        for agent in engine.settings.agents
+        if (name := personal_queue(agent.id)) in engine.statistics.visits.waiting
+        and engine.statistics.visits.waiting[name]
+        and (who.sees_all or who.agent == agent.id)
+    }
+
+
+def _theirs(engine: Engine, who: Principal) -> dict[str, Aim]:
     """All queues; for an agent those that this agent serves."""
+    queues: dict[str, Aim] = {queue.name: queue for queue in engine.settings.queues}
     if who.role != "agent":
-        return list(engine.settings.queues)
+        return queues
     own = next((one.queues for one in engine.settings.agents if one.id == who.agent), {})
-    return [queue for queue in engine.settings.queues if queue.name in own]
+    return {name: aim for name, aim in queues.items() if name in own}
 
 
 @router.get("/queues", responses=declared())
 async def list_queues(engine: TheEngine, who: Watcher) -> Queues:
-    """All queues now and today; with an agent's token this agent's queues."""
-    return Queues(items=_shown(engine, who, _theirs(engine, who)))
+    """All queues now and today; with an agent's token this agent's queues. Agents' personal
+    queues (``@anna``) stand there while somebody waits in them."""
+    return Queues(items=_shown(engine, who, {**_theirs(engine, who), **_personal(engine, who)}))
 
 
 @router.get("/queues/{queue}", responses=declared(NotFoundError))
 async def get_queue(queue: QueueName, engine: TheEngine, who: Watcher) -> Queue:
     """One queue."""
-    found = [one for one in _theirs(engine, who) if one.name == queue]
-    if not found:
+    found = _theirs(engine, who).get(queue)
+    if found is None:
         raise NotFoundError(f"there is no queue {queue!r}, or it is not yours")
-    return _shown(engine, who, found)[0]
+    return _shown(engine, who, {queue: found})[0]

@@ -7,11 +7,11 @@ what stood there. The number of the last fact that counts in them is in the same
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Column, Select, Table, bindparam, func, select, update
+from sqlalchemy import Column, RowMapping, Select, Table, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from config.errors import PeerError
@@ -135,9 +135,10 @@ class FiguresStore:
     async def queue_rows(self, span: Span) -> list[QueueRow]:
         """Every row, oldest first."""
         query = _within(select(queue_intervals), queue_intervals, queue_intervals.c.queue, span)
-        async with self._engine.connect() as connection:
-            found = await connection.execute(query.order_by(queue_intervals.c.start))
-            return [(row["queue"], float(row["start"]), _tally(row)) for row in found.mappings()]
+        return [
+            (row["queue"], float(row["start"]), _tally(row))
+            async for row in self._each(query.order_by(queue_intervals.c.start))
+        ]
 
     async def queue_sums(self, span: Span) -> list[QueueRow]:
         """One row for each queue, as of the span's start; without the histogram of waits."""
@@ -152,12 +153,15 @@ class FiguresStore:
         """Every row, oldest first."""
         query = _within(select(agent_intervals), agent_intervals, agent_intervals.c.agent, span)
         breaks = _within(select(agent_breaks), agent_breaks, agent_breaks.c.agent, span)
-        async with self._engine.connect() as connection:
-            found = await connection.execute(query.order_by(agent_intervals.c.start))
-            rows = [(row["agent"], float(row["start"]), _work(row)) for row in found.mappings()]
-            by_key = {(agent, start): work for agent, start, work in rows}
-            for row in (await connection.execute(breaks)).mappings():
-                by_key[row["agent"], float(row["start"])].breaks[row["reason"]] = row["seconds"]
+        rows = [
+            (row["agent"], float(row["start"]), _work(row))
+            async for row in self._each(query.order_by(agent_intervals.c.start))
+        ]
+        by_key = {(agent, start): work for agent, start, work in rows}
+        async for row in self._each(breaks):
+            work = by_key.get((row["agent"], float(row["start"])))
+            if work is not None:  # else written since the first question
+                work.breaks[row["reason"]] = row["seconds"]
         return rows
 
     async def agent_sums(self, span: Span) -> list[AgentRow]:
@@ -173,8 +177,17 @@ class FiguresStore:
             rows = [(row["agent"], span.start, _work(row)) for row in found.mappings()]
             by_agent = {agent: work for agent, _, work in rows}
             for row in (await connection.execute(breaks.group_by(who, why))).mappings():
-                by_agent[row["agent"]].breaks[row["reason"]] = row["seconds"]
+                if row["agent"] in by_agent:
+                    by_agent[row["agent"]].breaks[row["reason"]] = row["seconds"]
         return rows
+
+    async def _each(self, query: Select[Any]) -> AsyncIterator[RowMapping]:
+        """A part of the rows at a time: others have their turn meanwhile."""
+        async with self._engine.connect() as connection:
+            found = await connection.stream(query)
+            async for part in found.mappings().partitions(CHUNK):
+                for row in part:
+                    yield row
 
 
 def _within(query: Select[Any], table: Table, name: Column[Any], span: Span) -> Select[Any]:
@@ -192,7 +205,7 @@ def _queue_values(queue: str, start: float, tally: Tally) -> dict[str, Any]:
     return {"queue": queue, "start": int(start), **values, "waits": json.dumps(tally.waits)}
 
 
-def _tally(row: Mapping[str, Any]) -> Tally:
+def _tally(row: RowMapping) -> Tally:
     tally = Tally(**{name: row[name] for name in _TALLY})
     if "waits" in row:
         waits = [int(count) for count in json.loads(row["waits"])]
@@ -217,7 +230,7 @@ def _columns(
     return {column: values.get(label, nothing) for label, column in columns.items()}
 
 
-def _work(row: Mapping[str, Any]) -> WorkTally:
+def _work(row: RowMapping) -> WorkTally:
     work = WorkTally(**{name: row[name] for name in _WORK})
     work.seconds = {label: row[name] for label, name in PRESENCE_COLUMNS.items() if row[name]}
     work.offers = {label: row[name] for label, name in OFFER_COLUMNS.items() if row[name]}

@@ -155,7 +155,7 @@ class Statistics:
         self.worktime.overrun(event.agent, at)
 
     def _callback_missed(self, call: str, event: CallbackMissed, at: float) -> None:
-        self.visits.missed(call)
+        self.visits.missed(call, event)
 
     def _callback_ended(self, call: str, event: CallbackEnded, at: float) -> None:
         self.visits.callback_ended(call, event)

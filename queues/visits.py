@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from queues.events import CallbackEnd, CallbackEnded, CallbackPlaced, CallQueued, QueueVisitEnded
+from queues.events import (
+    CallbackEnd,
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    CallQueued,
+    QueueVisitEnded,
+)
 from queues.ledger import Ledger
 from queues.open_visits import OpenVisits
 from queues.tallies import Tally
@@ -27,10 +34,11 @@ class Visit:
 
 @dataclass(slots=True)
 class Place:
-    """The place that a callback keeps."""
+    """The place that a callback keeps; the caller was dialled in vain so many times."""
 
     queue: str
     placed: float
+    attempts: int = 0
 
 
 @dataclass(slots=True)
@@ -110,10 +118,11 @@ class Visits:
         for tally in self.cells(event.queue, at):
             tally.callbacks_placed += 1
 
-    def missed(self, call: str) -> None:
-        """The caller was dialled in vain."""
+    def missed(self, call: str, event: CallbackMissed) -> None:
+        """The caller was dialled in vain; or the entry only rests: then no attempt was made."""
         place = self.places.get(call)
-        if place is not None:
+        if place is not None and event.attempt > place.attempts:
+            place.attempts = event.attempt
             for tally in self.cells(place.queue, place.placed):
                 tally.callbacks_missed += 1
 

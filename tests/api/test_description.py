@@ -18,7 +18,8 @@ OPERATIONS = {
     "end_wrap_up", "extend_wrap_up", "get_agent", "get_call", "get_me", "get_metrics",
     "get_place", "get_queue", "get_recording", "get_recording_audio", "get_ticket", "get_why",
     "give_disposition", "hang_up", "is_alive", "is_ready", "list_agents", "list_breaks",
-    "list_callbacks", "list_calls", "list_queues", "list_tickets", "move_call", "transfer",
+    "list_callbacks", "list_calls", "list_queues", "list_tickets", "move_call", "report_agents",
+    "report_queues", "transfer",
 }  # fmt: skip
 
 

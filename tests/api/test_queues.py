@@ -12,6 +12,7 @@ async def test_who_waits_and_for_how_long(node: Node) -> None:
     node.time.at += 12.5
     node.live_call("c2", "waiting", agent="")
     node.wait("c2")
+    await node.settle()
     async with node.client() as client:
         support = (await client.get("/queues/support")).json()
         both = (await client.get("/queues")).json()["items"]
@@ -47,6 +48,7 @@ async def test_yesterday_is_not_today(node: Node) -> None:
 async def test_an_agent_sees_their_queues_and_an_operator_no_calls(node: Node) -> None:
     node.live_call("c1", "waiting", agent="")
     node.wait("c1")
+    await node.settle()
     async with node.client("boris") as client:
         assert [item["name"] for item in (await client.get("/queues")).json()["items"]] == ["sales"]
     async with node.client("prometheus") as client:

@@ -86,7 +86,7 @@ def _fact(dice: Random, at: float) -> Any:
             return dice.choice(
                 (
                     CallbackPlaced(queue, "+37120000001", 0, 5, at, 1, at, at + 9000),
-                    CallbackMissed(queue, 1, "busy", at + 300),
+                    CallbackMissed(queue, dice.randrange(4), "busy", at + 300),
                     CallbackReached(queue, agent, 1),
                     CallbackEnded(queue, dice.choice(get_args(CallbackEnd)), 1),
                 )

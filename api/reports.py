@@ -1,0 +1,236 @@
+"""Reports: figures of queues and of agents by quarter of an hour, hour or day, JSON or CSV."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from api.access import Principal, Staff, TheEngine, allow
+from api.day import start_of_day
+from api.errors import InvalidError, NotFoundError, UnavailableError, declared
+from api.figure_shapes import AgentReportLine, QueueReportLine, agent_line, queue_line
+from api.lasting import ask
+from api.report_text import as_csv, as_json, wants_csv
+from api.shapes import NAME, Shape, instant
+from engine.engine import Engine
+from queues.figures_store import Span
+from queues.reports import Calendar, agent_lines, by_name, label_of, queue_lines
+from queues.rules import personal_queue
+from queues.statistics import Step
+
+router = APIRouter(tags=["reports"])
+
+LINES_MAX = 5_000
+EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0  # 2000 to 2100
+
+Watcher = Annotated[Principal, Depends(allow("agent", "supervisor", "operator", "admin"))]
+Row = TypeVar("Row")
+Line = TypeVar("Line")
+
+
+class ReportQuery(Shape):
+    """Steps that begin from ``from`` (default: today's midnight), before ``to`` (default: now);
+    a step that is only touched is told wholly. Days go by the configured time zone."""
+
+    step: Step = "15min"
+    since: AwareDatetime | None = Field(None, alias="from")
+    to: AwareDatetime | None = None
+    format: Literal["json", "csv"] | None = Field(None, description="default: as Accept says")
+
+
+class QueueReportQuery(ReportQuery):
+    queue: str | None = Field(
+        None,
+        pattern=rf"^@?{NAME[1:-1]}$|^\(personal\)$",
+        description="(personal): the agents' own queues together; @anna: one of them",
+    )
+
+
+class AgentReportQuery(ReportQuery):
+    agent: str | None = Field(None, pattern=NAME)
+
+
+class ReportHead(Shape):
+    """What was asked for, as it was understood."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    step: Step
+    since: datetime = Field(alias="from")
+    to: datetime
+    timezone: str
+
+
+class QueueReport(ReportHead):
+    """By start, then by queue; a step without visits has no line."""
+
+    items: list[QueueReportLine]
+
+
+class AgentReport(ReportHead):
+    """By start, then by agent; a step in which the agent was signed out has no line."""
+
+    items: list[AgentReportLine]
+
+
+CSV: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
+
+def _calendar(engine: Engine, query: ReportQuery, names: int) -> Calendar:
+    now = engine.clock.now()
+    zone = engine.settings.timezone
+    end = query.to.timestamp() if query.to else now
+    start = query.since.timestamp() if query.since else min(start_of_day(now, zone), end - 1)
+    if not EARLIEST <= start < end <= LATEST:
+        raise InvalidError("from", "it has to be before to, and both between 2000 and 2100")
+    most = max(1, LINES_MAX // max(1, names))
+    calendar = Calendar(start, end, query.step, ZoneInfo(zone), most)
+    if not calendar.complete:
+        raise InvalidError(
+            "from", f"more than {LINES_MAX} lines; ask for less time, a longer step or one name"
+        )
+    return calendar
+
+
+async def _stored(
+    calendar: Calendar,
+    kept_from: float,
+    name: str | None,
+    rows: Callable[[Span], Awaitable[list[Row]]],
+    sums: Callable[[Span], Awaitable[list[Row]]],
+) -> list[Row]:
+    """What only the database has; whole days are added up there."""
+    if calendar.step != "day":
+        end = min(calendar.end, kept_from)
+        return await ask(rows(Span(calendar.start, end, name))) if calendar.start < end else []
+    found: list[Row] = []
+    for begin, end in calendar.spans:
+        if begin < kept_from:
+            found += await ask(sums(Span(begin, min(end, kept_from), name)))
+    return found
+
+
+async def _unmoved(engine: Engine, made: Callable[[float], Awaitable[list[Line]]]) -> list[Line]:
+    """Lines made while memory kept the same intervals: it lets one go each quarter of an hour."""
+    while True:
+        kept_from = engine.statistics.kept_from
+        lines = await made(kept_from)
+        if engine.statistics.kept_from == kept_from:
+            return lines
+
+
+def _own_queues(engine: Engine, who: Principal, asked: str | None) -> set[str] | None:
+    """The queues that an agent may see; None is all."""
+    if who.role != "agent":
+        return None
+    own = {personal_queue(who.agent)}
+    for agent in engine.settings.agents:
+        if agent.id == who.agent:
+            own |= set(agent.queues)
+    if asked is not None and asked not in own:
+        raise NotFoundError(f"there is no queue {asked!r}, or it is not yours")
+    return own
+
+
+async def _answer(
+    engine: Engine,
+    query: ReportQuery,
+    calendar: Calendar,
+    lines: Sequence[Shape],
+    kind: type[Shape],
+    accept: str,
+) -> Response:
+    if query.format == "csv" or (query.format is None and wants_csv(accept)):
+        body = await as_csv(lines, kind.model_fields)
+        return Response(body, media_type="text/csv; charset=utf-8; header=present")
+    head = ReportHead(
+        step=query.step,
+        since=instant(calendar.start),
+        to=instant(calendar.end),
+        timezone=engine.settings.timezone,
+    )
+    return Response(await as_json(head, lines), media_type="application/json")
+
+
+@router.get(
+    "/reports/queues",
+    response_model=QueueReport,
+    responses={**declared(NotFoundError, UnavailableError), **CSV},
+)
+async def report_queues(
+    engine: TheEngine,
+    who: Watcher,
+    query: Annotated[QueueReportQuery, Query()],
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """Service levels by all definitions, waits, abandons, handling, callbacks: by queue and step.
+    With an agent's token of this agent's queues."""
+    own = _own_queues(engine, who, query.queue)
+    known = {label_of(name) for name in engine.statistics.totals}
+    known |= {queue.name for queue in engine.settings.queues}
+    calendar = _calendar(engine, query, 1 if query.queue else len(own or known))
+    store, now = engine.figures.store, engine.clock.now()
+    one = None if query.queue is None or query.queue.startswith("(") else query.queue
+
+    async def made(kept_from: float) -> list[QueueReportLine]:
+        found = await _stored(calendar, kept_from, one, store.queue_rows, store.queue_sums)
+        if one is not None:
+            stored = {one: [(at, tally) for _, at, tally in found]}
+        else:
+            stored = dict(by_name(found))
+        names = {query.queue} if query.queue else (own or known | stored.keys())
+        lines = []
+        for name in sorted(names):
+            rows = stored.get(name, ())
+            of_queue = queue_lines(engine.statistics, name, rows, calendar, kept_from, now)
+            lines += [queue_line(line) for line in of_queue]
+            await asyncio.sleep(0)
+        return lines
+
+    lines = await _unmoved(engine, made)
+    lines.sort(key=lambda line: (line.start, line.queue))
+    return await _answer(engine, query, calendar, lines, QueueReportLine, accept)
+
+
+@router.get(
+    "/reports/agents",
+    response_model=AgentReport,
+    responses={**declared(NotFoundError, UnavailableError), **CSV},
+)
+async def report_agents(
+    engine: TheEngine,
+    who: Staff,
+    query: Annotated[AgentReportQuery, Query()],
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """Occupancy, handling, offers by their end, time by presence, breaks by reason: by agent and
+    step. With an agent's token only this agent's own."""
+    one = query.agent if who.sees_all else who.agent
+    if query.agent not in (None, one):
+        raise NotFoundError(f"there is no agent {query.agent!r}, or it is not you")
+    known = set(engine.statistics.worktime.workers) | {a.id for a in engine.settings.agents}
+    calendar = _calendar(engine, query, 1 if one else len(known))
+    store, now = engine.figures.store, engine.clock.now()
+
+    async def made(kept_from: float) -> list[AgentReportLine]:
+        found = await _stored(calendar, kept_from, one, store.agent_rows, store.agent_sums)
+        stored = by_name(found)
+        lines = []
+        for name in sorted({one} if one else known | stored.keys()):
+            rows = stored.get(name, ())
+            of_agent = agent_lines(engine.statistics, name, rows, calendar, kept_from, now)
+            lines += [agent_line(line) for line in of_agent]
+            await asyncio.sleep(0)
+        return lines
+
+    lines = await _unmoved(engine, made)
+    lines.sort(key=lambda line: (line.start, line.agent))
+    return await _answer(engine, query, calendar, lines, AgentReportLine, accept)
