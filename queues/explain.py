@@ -7,7 +7,7 @@ fact alone winner, runners-up and counts are told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import merge
 
@@ -296,10 +296,6 @@ def _wants(skills: Mapping[str, int], level_max: int, only: str) -> Wants:
     return Wants(tuple(sorted(skills.items())), level_max, only)
 
 
-def _sentences(words: list[str]) -> Iterator[str]:
-    return (one[0].upper() + one[1:] for one in words if one)
-
-
 def text_of(words: list[str]) -> str:
     """Sentences of what is told; "" is left out."""
-    return ". ".join(_sentences(words)) + "."
+    return ". ".join(one for one in words if one) + "."

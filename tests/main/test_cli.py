@@ -35,7 +35,7 @@ def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[
 
 def test_every_command_of_the_parser_is_carried_out() -> None:
     for command in COMMANDS:
-        arguments = [command, "name"] if command == "token" else [command]
+        arguments = [command, "name"] if command in ("token", "why") else [command]
         assert parser().parse_args(arguments).command == command
 
 
