@@ -96,7 +96,10 @@ def caller_gone(call: Call, happened: on.LegGone, now: float) -> list[do.Effect]
     if happened.leg != call.caller_leg:
         return other_gone(call, happened, now)
     call.legs[call.caller_leg].state = "gone"
-    return end(call, now, happened.cause, happened.detail)
+    # Who was called back and lost on the way will be called again; who hung up will not.
+    lost = call.second_life and happened.cause in ("lost", "failed", "unreachable")
+    leaves: Literal["removed", "abandoned"] = "removed" if lost else "abandoned"
+    return end(call, now, happened.cause, happened.detail, leaves=leaves)
 
 
 def other_gone(call: Call, happened: on.LegGone, now: float) -> list[do.Effect]:

@@ -127,7 +127,9 @@ def redirected(call: Call, happened: on.LegRedirected, now: float) -> list[do.Ef
     out = fact(call, LegEnded(leg.id, "redirected", leg.agent))
     to = happened.target
     known = {call.legs[other].target for other in offer.legs if other in call.legs}
-    if not to or to in known or offer.redirects >= REDIRECTS_MAX:
+    # The same phone may be named with its extension before its address.
+    again = any(to == other or to.endswith(f":{other}") for other in known)
+    if not to or again or offer.redirects >= REDIRECTS_MAX:
         return out + _phone_failed(call, offer, "refused", "redirected", now)
     offer.redirects += 1
     offer.targets = tuple(target for target in offer.targets if target != to)

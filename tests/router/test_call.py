@@ -12,20 +12,31 @@ from router import events as facts
 from router import inputs as on
 from router.call import PHASES
 from router.call_table import TABLE, step
-from tests.router.stories import CARE, Story, sample
+from tests.router.stories import CARE, WAYS_OUT, Story, sample
 
 INPUTS = typing.get_args(on.Input)
 
 
+@pytest.mark.parametrize("life", ["first", "second"])
 @pytest.mark.parametrize(
     ("phase", "kind"), list(itertools.product(PHASES, INPUTS)), ids=lambda value: str(value)[-40:]
 )
-def test_every_input_in_every_phase_is_handled_or_means_nothing(phase: str, kind: type) -> None:
-    story = Story()
+def test_every_input_in_every_phase_is_handled_or_means_nothing(
+    phase: str, kind: type, life: str
+) -> None:
+    story = Story() if life == "first" else Story().call_back()
     story.call.phase = phase  # type: ignore[assignment]
-    got = step(story.call, sample(kind), 1001.0)
+    got = step(story.call, sample(kind), 6001.0)
     if (phase, kind) not in TABLE:
         assert got == []
+
+
+@pytest.mark.parametrize("to", [*WAYS_OUT, "", "moon:1"])
+def test_every_way_out_leads_somewhere(to: str) -> None:
+    story = Story().wait()
+    story.feed(on.Overflowed(to), 60.0)
+    assert story.call.phase in ("flow", "voicemail", "closing", "waiting", "ended")
+    assert story.call.offers == {}
 
 
 def test_an_answered_call_is_recorded_and_leaves_one_end() -> None:

@@ -196,6 +196,15 @@ def test_who_is_reached_waits_like_any_other() -> None:
     assert story.facts(facts.CallEnded) == []
 
 
+@pytest.mark.parametrize(
+    ("cause", "how"), [("bye", "abandoned"), ("lost", "removed"), ("failed", "removed")]
+)
+def test_who_was_called_back_and_lost_will_be_called_again(cause: on.Cause, how: str) -> None:
+    story = Callback().reach()
+    story.feed(on.LegGone(story.leg, cause), 5.0)
+    assert [effect.end for effect in story.of(do.LeaveQueue)] == [how]
+
+
 def test_a_lost_agent_of_a_callback_sends_the_caller_to_the_head() -> None:
     story = Callback().reach()
     leg = story.talk()

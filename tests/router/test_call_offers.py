@@ -220,10 +220,11 @@ def test_a_redirect_that_policy_forbids_is_a_refusal() -> None:
     assert story.of(do.RefuseOffer) == [do.RefuseOffer("anna", 1, "refused", "redirected")]
 
 
-def test_redirects_in_a_circle_come_to_an_end() -> None:
+@pytest.mark.parametrize("back", ["sip:anna0", "extension:101:sip:anna0"])
+def test_redirects_in_a_circle_come_to_an_end(back: str) -> None:
     story = Story().wait()
     story.feed(on.LegRedirected(story.offer()[0], "sip:b"))
-    story.feed(on.LegRedirected(leg_of(story, "sip:b"), "sip:anna0"))
+    story.feed(on.LegRedirected(leg_of(story, "sip:b"), back))
     assert len(story.of(do.Dial)) == 2
     assert [effect.end for effect in story.of(do.RefuseOffer)] == ["refused"]
 
