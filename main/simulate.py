@@ -61,9 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    simulate.add_argument(
-        "config", nargs="?", type=Path, help="default: the shipped configuration"
-    )
+    simulate.add_argument("config", nargs="?", type=Path, help="default: the shipped configuration")
     calls = simulate.add_argument_group("who calls")
     calls.add_argument(
         "--calls", metavar="PATTERN", help="a CSV file, 'yesterday' or a day (2026-11-20)"

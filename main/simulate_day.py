@@ -155,8 +155,10 @@ def _shifts(rules: FloorRules, forecast: Forecast, midnight_s: float) -> list[Sh
     shifts = []
     for begin in edges:
         now_on = _on_duty(rules, forecast, begin)
-        for agent in sorted(since.keys() - now_on):
-            shifts.append(Shift(agent, midnight_s + since.pop(agent), midnight_s + begin))
+        shifts += [
+            Shift(agent, midnight_s + since.pop(agent), midnight_s + begin)
+            for agent in sorted(since.keys() - now_on)
+        ]
         for agent in sorted(now_on - since.keys()):
             since[agent] = begin
     return sorted(shifts, key=lambda shift: (shift.start, shift.agent))

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from config.errors import ConfigError
@@ -179,7 +180,7 @@ class _Reader:
     def _shortest(self, texts: Sequence[str]) -> float:
         found = {_seconds(text.partition("-")[0]) for text in texts}
         starts = sorted(start for start in found if start is not None)
-        gaps = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(starts)]
         return min(gaps, default=LENGTH_S)
 
     def _apart(self, parts: Sequence[Part]) -> None:

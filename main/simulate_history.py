@@ -55,12 +55,10 @@ def past_calls(settings: Settings, day: date) -> list[PastCall]:
     zone = ZoneInfo(settings.timezone)
     where = describe(settings.store.database, settings.data_dir)
     url = database_url(settings.store.database, settings.data_dir)
-    if url.get_backend_name() == "sqlite":
-        if not Path(str(url.database)).is_file():
-            raise HistoryError(
-                f"no call history at {where}; name the configuration that has one "
-                "(--records), or give a CSV file"
-            )
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise HistoryError(
+            f"no call history at {where}; name the configuration that has one, or give a CSV file"
+        )
     begin, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
     try:
         found = asyncio.run(_read(settings, begin, end))

@@ -106,7 +106,9 @@ def _one(options: argparse.Namespace) -> int:
 
 def _day(options: argparse.Namespace) -> int:
     settings = load_settings(options.config)
-    day = _from_forecast(options, settings) if options.forecast else _from_history(options, settings)
+    day = (
+        _from_forecast(options, settings) if options.forecast else _from_history(options, settings)
+    )
     names = sorted({part.queue for part in day.parts})
     if options.queue is not None:
         if options.queue not in names:
@@ -118,9 +120,7 @@ def _day(options: argparse.Namespace) -> int:
             print(f"{name}: ...", file=sys.stderr)
         mine = [part for part in day.parts if part.queue == name]
         aim = _aim(options, settings, name)
-        plans.append(
-            plan(name, mine, aim, options.seed, simulate=not options.no_simulation)
-        )
+        plans.append(plan(name, mine, aim, options.seed, simulate=not options.no_simulation))
     if options.picture is not None:
         from main.staff_picture import draw_plans
 
@@ -204,17 +204,17 @@ def _from_history(options: argparse.Namespace, settings: Settings) -> Outlook:
         by_step: dict[float, list[PastCall]] = {}
         for call in mine:
             by_step.setdefault(call.at // STEP_S * STEP_S, []).append(call)
-        for start in sorted(by_step):
-            parts.append(
-                Expectation(
-                    queue,
-                    start,
-                    STEP_S,
-                    len(by_step[start]) / len(chosen),
-                    (_mean_talk(by_step[start]) or usual) + wrap_up.get(queue, 0.0),
-                    patience.get(queue, options.patience or INFINITE),
-                )
+        parts += [
+            Expectation(
+                queue,
+                start,
+                STEP_S,
+                len(calls) / len(chosen),
+                (_mean_talk(calls) or usual) + wrap_up.get(queue, 0.0),
+                patience.get(queue, options.patience or INFINITE),
             )
+            for start, calls in sorted(by_step.items())
+        ]
     return Outlook(parts, zone, _told(chosen))
 
 

@@ -108,9 +108,7 @@ def answer(load: Load, aim: Aim, seed: int, *, simulate: bool) -> Answer:
     return Answer(load, aim, by_c, by_a, trials)
 
 
-def plan(
-    queue: str, day: Sequence[Expectation], aim: Aim, seed: int, *, simulate: bool
-) -> Plan:
+def plan(queue: str, day: Sequence[Expectation], aim: Aim, seed: int, *, simulate: bool) -> Plan:
     """The queue's day: by formula for each interval, then, with ``simulate``, by playing the day.
 
     The simulation knows what the formulas do not: who still waits when an interval begins. It

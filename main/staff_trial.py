@@ -149,9 +149,7 @@ def days(
             place[f"c{index}"] = interval
             sums[interval].calls += 1
 
-        def read(
-            entry: Entry, sums: list[Sums] = sums, place: dict[str, int] = place
-        ) -> None:
+        def read(entry: Entry, sums: list[Sums] = sums, place: dict[str, int] = place) -> None:
             event = entry.event
             if type(event) is QueueVisitEnded:
                 sums[place[entry.call]].end(event, within_s)
@@ -187,9 +185,10 @@ def _shifts(day: Sequence[Expectation], agents: Sequence[int]) -> list[Shift]:
     since: dict[int, float] = {}
     before = day[0].start
     for number, part in enumerate(day):
-        for agent in sorted(since):
-            if agent >= agents[number] or before < part.start:  # fewer, or closed in between
-                shifts.append(Shift(_agent(agent), since.pop(agent), before))
+        going = [  # fewer are needed, or the queue was closed in between
+            agent for agent in sorted(since) if agent >= agents[number] or before < part.start
+        ]
+        shifts += [Shift(_agent(agent), since.pop(agent), before) for agent in going]
         for agent in range(agents[number]):
             since.setdefault(agent, part.start)
         before = part.start + part.length_s

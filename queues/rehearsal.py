@@ -35,7 +35,6 @@ from router.events import CallEnded, Outcome
 
 OUTCOME_OF: dict[str, Outcome] = {
     "voicemail": "voicemail",
-    "callback": "callback-requested",
     "hang-up": "missed",
     "announcement": "missed",
     "number": "overflowed",
@@ -59,8 +58,8 @@ class Manners:
     A phone is answered after an exponential time around ``answer_s`` (0: at once; not answered
     where that is longer than the queue rings). ``refused`` and ``rung_out`` are the shares of
     offers that end so; the agent is ready again after ``back_s``. ``callback_share`` of those
-    who still wait after ``callback_after_s`` ask to be called back; they are dialled for
-    ``callback_dial_s`` and pick up but for the share ``callback_missed``.
+    who still wait after ``callback_after_s`` ask to be called back; when their turn comes they
+    pick up after ``callback_dial_s`` but for the share ``callback_missed`` of attempts.
     """
 
     answer_s: float = 0.0
@@ -97,6 +96,7 @@ class Rehearsal:
         self._order = 0
         self._seq = 0
         self._waiting: dict[str, Caller] = {}
+        self._called_back: dict[str, Caller] = {}  # those who hung up and keep their place
         self._moves: dict[str, int] = {}
         self._ringing: dict[str, int] = {}  # agent -> fence
         self._does: dict[type, Callable[[Any], None]] = {
@@ -110,21 +110,19 @@ class Rehearsal:
             BreakRefused: self._nothing,  # nobody asks for a break here
         }
 
-    def run(
-        self, callers: Iterable[Caller], shifts: Sequence[Shift] | None, opens: float
-    ) -> None:
+    def run(self, callers: Iterable[Caller], shifts: Sequence[Shift] | None, opens: float) -> None:
         """All callers, in the order of ``at``, until the last call is over. Without ``shifts``
         every agent of the rules works from ``opens`` on, until then."""
         self.now = opens
         if shifts is None:
-            for agent in sorted(self.floor.agents(), key=lambda view: view.agent):
-                self._sign_in(agent.agent, None)
+            for view in self.floor.agents():
+                self._sign_in(view.agent, None)
         for shift in shifts or ():
             self._at(shift.start, self._sign_in, shift.agent, None)
             self._at(shift.end, self._sign_out, shift.agent, None)
         self._play(iter(callers))
-        for agent in sorted(view.agent for view in self.floor.agents()):
-            self._sign_out(agent, None)
+        for view in self.floor.agents():
+            self._sign_out(view.agent, None)
 
     def _play(self, callers: Iterator[Caller]) -> None:
         heap, floor = self._heap, self.floor
@@ -209,7 +207,7 @@ class Rehearsal:
             effects = self.floor.accept(agent, fence, self.now)
             self._do(effects)
             if not any(type(effect) is OfferStale for effect in effects):
-                caller = self._waiting.pop(offer.call)
+                caller = self._waiting.pop(offer.call, None) or self._called_back[offer.call]
                 self._at(self.now + caller.talk_s, self._hang_up, agent, offer.call)
         else:
             self._do(self.floor.refuse(agent, fence, self.now, end, end))  # type: ignore[arg-type]
@@ -238,31 +236,57 @@ class Rehearsal:
             self._end(call, "missed")
 
     def _ask_callback(self, call: str, _: None) -> None:
-        if call in self._waiting:
-            del self._waiting[call]
-            self._do(self.floor.leave(call, self.now, "callback-requested"))
-            self._end(call, "callback-requested")
+        caller = self._waiting.get(call)
+        if caller is not None:
+            self._call_back(call, caller.queue, 0.0)
+
+    def _call_back(self, call: str, queue: str, origin: float) -> None:
+        """The caller hangs up: for the log the call is over, for the floor it keeps its place."""
+        self._called_back[call] = self._waiting.pop(call)
+        self._do(self.floor.request_callback(call, queue, self.now, number=call, origin=origin))
+        self._end(call, "callback-requested")
 
     def _hang_up(self, agent: str, call: str) -> None:
         self._do(self.floor.finished(agent, self.now))
-        self._end(call, "answered")
+        if self._called_back.pop(call, None) is None:
+            self._end(call, "answered")
 
     def _overflowed(self, overflow: Overflow) -> None:
-        way, _, where = overflow.to.partition(":")
         call = overflow.call
+        if call not in self._waiting:
+            return  # hung up in the same instant
+        way, _, where = overflow.to.partition(":")
         moves = self._moves.get(call, 0)
         if way == "queue" and moves < MOVES_MAX:
             self._moves[call] = moves + 1
-            self._do(self.floor.enqueue(call, where, self.now))
-            return
-        self._waiting.pop(call, None)
-        self._end(call, OUTCOME_OF.get(way, "missed"))
+            self._do(self.floor.enqueue(call, where, self.now, origin=overflow.origin))
+        elif way == "callback":
+            self._call_back(call, overflow.queue, overflow.origin)
+        else:
+            del self._waiting[call]
+            self._end(call, OUTCOME_OF.get(way, "missed"))
 
     def _reserved(self, reserve: Reserve) -> None:
-        raise MisuseError("no callback was asked for")
+        """An agent is held: the caller's phone rings, and is answered or not."""
+        self._ringing[reserve.agent] = reserve.fence
+        manners = self._manners
+        missed = bool(manners.callback_missed) and self._chance.random() < manners.callback_missed
+        after = reserve.ring_s if missed else min(manners.callback_dial_s, reserve.ring_s)
+        self._at(self.now + after, self._dialled, reserve, missed)
+
+    def _dialled(self, reserve: Reserve, missed: bool) -> None:
+        if self._ringing.get(reserve.agent) != reserve.fence:
+            return  # withdrawn
+        del self._ringing[reserve.agent]
+        call, fence = reserve.call, reserve.fence
+        if missed:
+            self._do(self.floor.callback_missed(call, fence, self.now, "no answer"))
+        else:
+            self._do(self.floor.callback_reached(call, fence, self.now))
 
     def _callback_over(self, over: CallbackOver) -> None:
-        self._end(over.call, "callback-requested")
+        """Given up or expired. One that the floor could not take was never kept."""
+        self._called_back.pop(over.call, None)
 
     def _end(self, call: str, outcome: Outcome) -> None:
         self._moves.pop(call, None)

@@ -72,9 +72,7 @@ def callers(forecast: Sequence[Expectation], streams: Streams) -> Iterator[Calle
     )
 
 
-def _of_queue(
-    forecast: Sequence[Expectation], streams: Streams, queue: str
-) -> Iterator[Caller]:
+def _of_queue(forecast: Sequence[Expectation], streams: Streams, queue: str) -> Iterator[Caller]:
     coming = streams(f"{queue} arrivals")
     talks = streams(f"{queue} talks")
     patience = streams(f"{queue} patience")
