@@ -7,7 +7,6 @@ import hashlib
 import logging
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,20 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.credentials import Secrets
 from config.settings import Settings
-from engine import recovery
+from engine import recovery, stores
 from engine.arrivals import Arrivals
 from engine.callbacks import Callbacks
 from engine.callers import CALLERS_MAX, Callers
 from engine.clock import Clock
 from engine.events import Wiring
 from engine.figures import FiguresReader
-from engine.files import RecordingsReader
 from engine.floor_history import FloorHistory
 from engine.floorside import FloorSide
 from engine.flows import Flows
 from engine.holds import Holds
 from engine.journal import Entry, Journal, Subscription
-from engine.journal_reader import Pace
 from engine.legs import Legs
 from engine.liveness import Liveness
 from engine.lookups import Lookups
@@ -40,9 +37,7 @@ from engine.prompter import Prompter
 from engine.rebuild import Rebuild
 from engine.registrations import Listeners, Registrations
 from engine.sounds import Sounds
-from engine.state import PACE as STATE_PACE
-from engine.state import READER as STATE
-from engine.state import MemoryState, Snapshot, StateStore
+from engine.state import MemoryState, StateStore
 from engine.supervision import Supervision
 from engine.taping import Taping
 from engine.tasks import Tasks
@@ -68,8 +63,6 @@ log = logging.getLogger(__name__)
 
 CLOSE_FILES_S = 2.0
 NEEDS_RESTART = ("data_dir", "sip", "media", "recordings", "api", "store", "journal", "tickets")
-RECORDS_PACE = Pace(batch=1024, linger_s=0.5)  # one transaction for half a second of facts
-RECORDINGS_PACE = Pace(batch=1024, linger_s=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +185,13 @@ class Engine:
 
     async def start(self) -> None:
         """Close what a dead engine left, connect the workers, then listen."""
-        elsewhere = await self._state_elsewhere()
+        elsewhere = await stores.state_elsewhere(self.journal, self._parts.state)
         # Before the first fact: what settling adds is read like the facts of any other time.
         self.journal.live(self._live)
-        await self._start_stores()
+        self.figures.start()
+        self.records_reader = await stores.subscribe(
+            self.journal, self._parts.reader, self._parts.state
+        )
         self.journal.append(
             "", EngineStarted(self.journal.generation, self.version), self.clock.now()
         )
@@ -211,7 +207,13 @@ class Engine:
         await self.journal.flush()  # reports that waited for us: files that are closed after all
         recovery.close_files(self, open_files)
         await self._parts.finisher.start()
-        self._start_recordings()
+        stores.subscribe_recordings(
+            self.journal,
+            self.clock,
+            self._parts.finisher,
+            self.recordings_dir,
+            self.settings.data_dir,
+        )
         self.liveness.start()
         self._tasks.start(self._know_callers())
         await self.transport.start(
@@ -226,38 +228,6 @@ class Engine:
             self.callers.seed(await self.records.callers(since, CALLERS_MAX))
         except Exception as error:
             log.warning("earlier callers are not known yet: %s", type(error).__name__)
-
-    async def _state_elsewhere(self) -> Snapshot:
-        """What another machine kept, for an engine without a journal of its own."""
-        if self.journal.last_seq:
-            return Snapshot()
-        try:
-            return await self._parts.state.load()
-        except Exception as error:
-            log.error("the state store is away, starting without it: %s", type(error).__name__)
-            return Snapshot()
-
-    async def _start_stores(self) -> None:
-        self.figures.start()
-        reader, state = self._parts.reader, self._parts.state
-        self.records_reader = self.journal.subscribe(
-            "records", await _position("database", reader.position), reader.apply, RECORDS_PACE
-        )
-        held, last = self.journal.recovered.held, self.journal.last_seq
-        position = await _position("state store", state.position, empty=held)
-        if position <= last:  # of this log, not another machine's: all that matters passes again
-            position = min(position, held)
-        self.journal.subscribe(STATE, position, state.apply, STATE_PACE)
-
-    def _start_recordings(self) -> None:
-        files = RecordingsReader(
-            self.journal,
-            self.clock,
-            self._parts.finisher,
-            self.recordings_dir,
-            self.settings.data_dir / "journal" / "recordings.position",
-        )
-        self.journal.subscribe("recordings", files.position, files.deliver, RECORDINGS_PACE)
 
     def _live(self, entry: Entry) -> None:
         """Figures read the log, like everything else."""
@@ -397,13 +367,3 @@ class Engine:
         for agent in settings.agents:  # one who was gone and is back has their phone still
             if self.directions.phones_of(agent.id):
                 self.floor.set_reachable(agent.id)
-
-
-async def _position(store: str, ask: Callable[[], Awaitable[int]], empty: int = 0) -> int:
-    """Where a store stands, ``empty`` for one that has nothing. One that is away is read to from
-    the beginning: it says itself, when it is back, what it has."""
-    try:
-        return await ask() or empty
-    except Exception as error:
-        log.error("the %s is away and catches up when it is back: %s", store, type(error).__name__)
-        return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.store import SQLITE_FILE, migrate, open_database
-from engine import engine as engine_module
+from engine import stores
 from engine.journal_reader import Pace
 from tests.api.fakes import Node, start_node
 
@@ -33,7 +33,7 @@ async def node(
     tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Node]:
     """The engine's records follow at once, without the half second that they gather."""
-    monkeypatch.setattr(engine_module, "RECORDS_PACE", Pace())
+    monkeypatch.setattr(stores, "RECORDS_PACE", Pace())
     made = await start_node(tmp_path, schema)
     yield made
     await made.engine.stop()
