@@ -16,7 +16,7 @@ from config.errors import MisuseError
 from queues import breaks, callbacks, joining
 from queues.agents import Agent, AgentView
 from queues.dispatch import Dispatch
-from queues.estimate import Estimate
+from queues.estimate_promise import Estimate
 from queues.events import (
     AgentPresence,
     AgentReachable,
