@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.store import open_database
 from engine import figures as figures_module
+from engine import figures_file
 from engine.clock import Clock
-from engine.figures import FILE, FiguresReader
+from engine.figures import FiguresReader
+from engine.figures_file import NAME
 from engine.journal import Journal
 from engine.registry import product_registry
 from queues.figures_store import FiguresStore, NewerFiguresError, Span
@@ -67,12 +69,14 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures_module, "PACE", figures_module.Pace(batch=50))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(10))
 async def test_a_crash_anywhere_changes_no_figure(
-    tmp_path: Path, away: AsyncEngine, seed: int
+    tmp_path: Path, away: AsyncEngine, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever was written down when, and although the log lets go of what all readers have."""
     dice = Random(seed)
+    monkeypatch.setattr(figures_file, "SPARE_BYTES", dice.choice((0, 3_000, 1 << 20)))
+    monkeypatch.setattr(figures_file, "UNWRITTEN_MAX", dice.choice((0, 1 << 20)))
     log = made_up_log(seed, 500)
     small = {"segment_bytes": 2_000, "keep_s": 1.0, "total_bytes_max": 4_000}
     node = Node(tmp_path, away, **small)
@@ -118,7 +122,7 @@ async def test_without_a_state_figures_begin_with_the_log(
     await node.reader.keep()
     await node.write(log[200:])
     node.journal.abandon()
-    file = tmp_path / "journal" / FILE
+    file = tmp_path / "journal" / NAME
     torn = file.read_bytes()[:-100]
     file.write_bytes(torn)
     node = Node(tmp_path, away)
@@ -134,11 +138,40 @@ async def test_another_version_s_state_is_put_aside(tmp_path: Path, away: AsyncE
     await node.write(made_up_log(5, 50))
     await node.reader.close()
     node.journal.abandon()
-    file = tmp_path / "journal" / FILE
+    file = tmp_path / "journal" / NAME
     file.write_bytes(file.read_bytes().replace(b'"version":1', b'"version":99'))
     node = Node(tmp_path, away)
     assert node.statistics.seq == 50
     assert file.with_suffix(".unread").exists()
+    node.journal.abandon()
+    await away.dispose()
+
+
+async def test_the_large_file_is_written_when_it_pays(
+    tmp_path: Path, away: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its going wrong is found at the start; those of former times are removed."""
+    monkeypatch.setattr(figures_file, "SPARE_BYTES", 0)
+    folder = tmp_path / "journal"
+    log = made_up_log(8, 300)
+    node = Node(tmp_path, away)
+    seen = set()
+    for start in range(0, 300, 20):
+        await node.write(log[start : start + 20])
+        await node.reader.keep()
+        bases = [path.name for path in folder.glob(figures_file.BASES)]
+        assert len(bases) <= 1
+        seen |= set(bases)
+    assert 2 <= len(seen) < 10
+    node.journal.abandon()
+    node = Node(tmp_path, away)
+    assert whole(node.statistics) == whole(fold(log))
+    node.journal.abandon()
+    (base,) = folder.glob(figures_file.BASES)
+    base.unlink()
+    node = Node(tmp_path, away)
+    assert (folder / NAME).with_suffix(".unread").exists()
+    assert node.statistics.seq == 300
     node.journal.abandon()
     await away.dispose()
 
@@ -149,9 +182,12 @@ async def test_a_lost_journal_does_not_lose_the_figures(tmp_path: Path, away: As
     await node.write(log)
     await node.reader.close()
     node.journal.abandon()
-    for segment in (tmp_path / "journal").glob("*.seg*"):
+    segments = list((tmp_path / "journal").glob("*.log"))
+    assert segments
+    for segment in segments:
         segment.unlink()
     node = Node(tmp_path, away)
+    assert node.journal.recovered.last_seq == 0
     (further,) = made_up_log(6, 1)
     entry = node.journal.append(further.call, further.event, log[-1].at)
     await node.journal.flush()
@@ -171,7 +207,7 @@ async def test_intervals_that_are_over_stand_in_the_database(
         await node.write(log[start : start + 40])
         await node.caught_up()
     node.time.at += 100.0
-    await node.reader._write_rows()
+    await node.reader.write_rows()
     everything = fold(log, kept_s=1e9)
     newest = everything.newest
     late = node.statistics.visits.ledger.first  # what comes for earlier ones comes too late
@@ -201,13 +237,13 @@ async def test_rows_wait_for_a_database_that_is_away_also_over_a_crash(
     node = Node(tmp_path, away)
     await node.write(log)
     await node.caught_up()
-    await node.reader._write_rows()
-    await node.reader._write_rows()
+    await node.reader.write_rows()
+    await node.reader.write_rows()
     assert caplog.text.count("wait for the database") == 1
     await node.reader.keep()
     node.journal.abandon()
     node = Node(tmp_path, database)
-    await node.reader._write_rows()
+    await node.reader.write_rows()
     rows = await FiguresStore(database).queue_rows(EVER)
     visits = fold(log).visits.ledger
     assert {row[:2] for row in rows} == {
@@ -225,7 +261,7 @@ async def test_newer_figures_in_the_database_are_left_alone(
     node = Node(tmp_path, database)
     await node.write(made_up_log(3, 120))
     await node.caught_up()
-    await node.reader._write_rows()
+    await node.reader.write_rows()
     assert "beyond fact" in caplog.text
     assert await store.queue_rows(EVER) == []
     with pytest.raises(NewerFiguresError):
@@ -243,10 +279,10 @@ async def test_a_full_disk_holds_up_nothing(
         raise OSError(28, "no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(figures_module, "_replace", full)
+        patch.setattr(figures_file, "_replace", full)
         await node.reader.keep()
-        assert not (tmp_path / "journal" / FILE).exists()
+        assert not (tmp_path / "journal" / NAME).exists()
     await node.reader.keep()
-    assert (tmp_path / "journal" / FILE).exists()
+    assert (tmp_path / "journal" / NAME).exists()
     node.journal.abandon()
     await away.dispose()
