@@ -11,13 +11,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.journal_file import Cursor
+from engine.registry import product_registry
 from main.demo.rtp_line import tone
 from main.demo.softphone import Softphone
 from router.sip import effects as sip
 from router.sip.directory import DirectoryUser
 from tests.wire.phones import sound
 from tests.wire.phones.base import Phone
-from tests.wire.talks import CALLER_HZ, Left, Room
+from tests.wire.system import System
+from tests.wire.talks import CALLER_HZ, Room
 
 SETTLE_S = 0.4  # from answer to a steady tone
 TALK_S = 1.2
@@ -178,9 +181,16 @@ async def asked(room: Room, method: str, path: str, body: Any = None) -> Any:
     return answer.json()
 
 
-def comments(room: Room, left: Left) -> list[str]:
-    """The comments of what a call left, oldest first."""
-    rows = room.system.rows(
-        "SELECT text FROM ticket_comments WHERE call = ? ORDER BY seq", left.ticket["call"]
-    )
-    return [str(row["text"]) for row in rows]
+def comments(system: System, call: str) -> list[str]:
+    """The comments on a call's ticket, oldest first."""
+    statement = "SELECT text FROM ticket_comments WHERE call = ? ORDER BY seq"
+    return [str(row["text"]) for row in system.rows(statement, call)]
+
+
+def facts_of(system: System, call: str) -> list[object]:
+    """What the journal holds of a call, in order."""
+    cursor = Cursor(system.folder / "journal", product_registry(), 0)
+    try:
+        return [entry.event for entry in cursor.take(1_000_000, 1 << 62) if entry.call == call]
+    finally:
+        cursor.close()
