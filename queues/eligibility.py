@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from itertools import islice
-from typing import NamedTuple
 
 from queues.agents import LEVEL, NOT_ASKED, READY, SKILLS, STANDINGS, Agent, AgentKey
 from queues.events import SortKey
@@ -36,7 +35,17 @@ class Pool:
 class Team:
     """The agents who serve one queue: counted by standing, those READY also by level."""
 
-    __slots__ = ("agents", "by_needs", "heads", "levels", "pools", "queue", "rank", "standings")
+    __slots__ = (
+        "agents",
+        "by_needs",
+        "firsts",
+        "heads",
+        "levels",
+        "pools",
+        "queue",
+        "rank",
+        "standings",
+    )
 
     def __init__(self, queue: str, rules: FloorRules) -> None:
         found = rules.queues.get(queue)
@@ -48,20 +57,20 @@ class Team:
         self.standings = dict.fromkeys(STANDINGS, 0)
         self.levels: dict[int, int] = {}
         self.pools: dict[Wants, Pool] = {}
-        self.heads: list[tuple[CallKey, Pool]] = []  # of the pools with calls, in order
+        self.heads: list[Pool] = []  # the pools with calls, by their first
+        self.firsts: list[CallKey] = []
 
     def key(self, agent: Agent, wants: Wants) -> AgentKey:
         """The agent's sort key for calls that want this."""
+        queues = agent.rules.queues
+        level = queues.get(self.queue)
+        others = len(queues)
+        if level is None:  # their personal queue
+            level = 1
+        else:
+            others -= 1
         figure = self.rank(agent, self.queue, wants.needs)
-        level, others = agent.level(self.queue), agent.others(self.queue)
         return AgentKey(level, figure, others, agent.idle_step, agent.id)
-
-
-class Loose(NamedTuple):
-    """A ready agent whom the teams still count by an earlier standing."""
-
-    agent: Agent
-    counted: str
 
 
 class Eligibility:
@@ -82,7 +91,7 @@ class Eligibility:
         self._pools_of: dict[str, dict[Pool, None]] = {}  # agent -> pools the agent could serve
         self._pool_count = 0
         self._empty: dict[Pool, None] = {}  # without calls, the longest empty first
-        self._loose: dict[str, Loose] = {}
+        self._loose: dict[str, tuple[Agent, str]] = {}  # with the standing still counted
         self._keys: dict[str, dict[str, AgentKey]] = {}  # ready agent -> queue -> key
 
     # Agents.
@@ -105,7 +114,7 @@ class Eligibility:
         level = agent.level(team.queue)
         team.agents[agent.id] = agent
         loose = self._loose.get(agent.id)
-        counted = agent.standing if loose is None else loose.counted
+        counted = agent.standing if loose is None else loose[1]
         team.standings[counted] += 1
         team.levels[level] = team.levels.get(level, 0) + (counted == READY)
         self._teams_of[agent.id].append((team, level))
@@ -118,11 +127,11 @@ class Eligibility:
         former, agent.standing = agent.standing, standing
         if standing == READY:
             self._keys[agent.id] = {}
-            self._loose[agent.id] = Loose(agent, former)
+            self._loose[agent.id] = agent, former
             if len(self._loose) > LOOSE_MAX:
-                for loose in self._loose.values():
-                    self._recount(loose.agent, loose.counted, READY)
-                    self._line_up(loose.agent)
+                for loose, counted in self._loose.values():
+                    self._recount(loose, counted, READY)
+                    self._line_up(loose)
                 self._loose.clear()
             return
         if former == READY:
@@ -130,7 +139,7 @@ class Eligibility:
             if found is None:
                 self._take_out(agent)
             else:
-                former = found.counted
+                former = found[1]
             del self._keys[agent.id]
         self._recount(agent, former, standing)
 
@@ -193,11 +202,14 @@ class Eligibility:
                 self._empty[pool] = None
 
     def _head(self, pool: Pool, key: CallKey | None) -> None:
-        heads = pool.team.heads
+        firsts, heads = pool.team.firsts, pool.team.heads
         if pool.head is not None:
-            del heads[bisect_left(heads, (pool.head,))]
+            place = bisect_left(firsts, pool.head)
+            del firsts[place], heads[place]
         if key is not None:
-            insort(heads, (key, pool))
+            place = bisect_left(firsts, key)
+            firsts.insert(place, key)
+            heads.insert(place, pool)
         pool.head = key
 
     def _pool(self, call: WaitingCall) -> Pool:
@@ -253,11 +265,11 @@ class Eligibility:
         pools = self._pools_of[agent.id]
         best: CallKey | None = None
         for team, _ in self._teams_of[agent.id]:
-            for key, pool in team.heads:
-                if best is not None and best < key:
+            for head, pool in zip(team.firsts, team.heads, strict=True):
+                if best is not None and best < head:
                     break
                 if pool in pools:
-                    best = key
+                    best = head
                     break
         return best
 
@@ -290,26 +302,36 @@ class Eligibility:
 
         A standing that is not READY comes before what the agent cannot do."""
         pool = self._pool(call)
+        team = pool.team
+        found = {standing: n for standing, n in team.standings.items() if n}
+        for agent, counted in self._loose.values():
+            if agent.id in team.agents:
+                found[counted] -= 1
+                if not found[counted]:
+                    del found[counted]
+                found[READY] = found.get(READY, 0) + 1
+        ready = found.pop(READY, 0)
+        if ready != len(pool.ready):
+            unfit = ready - len(pool.ready) - len(self._loose_for(pool))
+            if unfit:
+                found |= self._unfit(pool, ready, unfit)
+        return dict(sorted(found.items()))
+
+    def _unfit(self, pool: Pool, ready: int, unfit: int) -> dict[str, int]:
+        """Why so many of the team's ready agents may not take the pool's calls."""
         team, wants = pool.team, pool.wants
-        standings, loose = self._standings(team)
-        unfit = standings[READY] - len(pool.ready)
-        if unfit:
-            unfit -= len(self._loose_for(pool))
-        found = {reason: n for reason, n in standings.items() if n and reason != READY}
-        if unfit and wants.only:
+        if wants.only:
             asked = team.agents.get(wants.only)
-            others = standings[READY] - (asked is not None and asked.standing == READY)
-            found |= {NOT_ASKED: others} if others else {}
-            unfit -= others
-            if unfit and asked is not None:
-                found[asked.lacks(call.queue, wants)] = unfit
-        elif unfit:
+            if asked is None or asked.standing != READY:
+                return {NOT_ASKED: ready}
+            reasons = {NOT_ASKED: ready - 1, asked.lacks(team.queue, wants): unfit - ready + 1}
+        else:
             weakest = wants.level_max or LEVEL_MAX
             weaker = sum(n for level, n in team.levels.items() if level > weakest)
-            weaker += sum(agent.level(call.queue) > weakest for agent in loose)
-            found |= {LEVEL: weaker} if weaker else {}
-            found |= {SKILLS: unfit - weaker} if unfit > weaker else {}
-        return dict(sorted(found.items()))
+            for agent, _ in self._loose.values():
+                weaker += agent.id in team.agents and agent.level(team.queue) > weakest
+            reasons = {LEVEL: weaker, SKILLS: unfit - weaker}
+        return {reason: n for reason, n in reasons.items() if n}
 
     def everyone(self, call: WaitingCall) -> list[tuple[str, str, SortKey]]:
         """All agents of the queue as (agent, why not or "", sort key): those who may take the
@@ -337,19 +359,10 @@ class Eligibility:
         if team is None:
             owner = self._agents.get(queue.removeprefix(PERSONAL))
             return owner is not None and owner.serves(queue) and owner.standing not in without
-        standings, _ = self._standings(team)
-        return sum(n for standing, n in standings.items() if standing not in without)
-
-    def _standings(self, team: Team) -> tuple[dict[str, int], list[Agent]]:
-        """The team's agents counted by standing, and those among them who are loose."""
-        loose = [found for found in self._loose.values() if found.agent.id in team.agents]
-        if not loose:
-            return team.standings, []
-        standings = team.standings.copy()
-        for _, counted in loose:
-            standings[counted] -= 1
-            standings[READY] += 1
-        return standings, [agent for agent, _ in loose]
+        count = sum(n for standing, n in team.standings.items() if standing not in without)
+        for agent, counted in self._loose.values():
+            count += counted in without and agent.id in team.agents
+        return count
 
     def _loose_for(self, pool: Pool) -> list[AgentKey]:
         return [

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from queues.agents import READY, Agent
+from queues.eligibility import Eligibility, Team
 from queues.floor import Floor
 from queues.offers import Effect, Fact, FloorEvent, Offer, OfferStale, Overflow, Withdraw
 from queues.rules import PERSONAL, AgentRules, FloorRules, QueueRules, personal_queue
@@ -130,7 +131,7 @@ def picture(floor: Floor) -> dict[str, Any]:
         "order": {name: eligibility.everyone(call) for name, call in sorted(state.calls.items())},
         "clocks": dict(sorted(state.roster.lottery._clocks.items())),
         "standings": {
-            queue: {reason: n for reason, n in sorted(eligibility._standings(team)[0].items()) if n}
+            queue: standings_of(eligibility, team)
             for queue, team in sorted(eligibility._teams.items())
             if team.agents and not queue.startswith(PERSONAL)
         },
@@ -200,13 +201,28 @@ def pools_agree(floor: Floor) -> None:
         agents = [agent for agent in state.agents.values() if agent.serves(team.queue)]
         assert team.agents == {agent.id: agent for agent in agents}
         counts = Counter(agent.standing for agent in agents)
-        standings, loose = eligibility._standings(team)
-        assert {reason: n for reason, n in standings.items() if n} == counts
-        assert [agent.standing for agent in loose] == [READY] * len(loose)
+        assert standings_of(eligibility, team) == counts
         levels = Counter(
-            a.level(team.queue) for a in agents if a.standing == READY and a not in loose
+            agent.level(team.queue)
+            for agent in agents
+            if agent.standing == READY and agent.id not in eligibility._loose
+        )
+        levels.update(
+            agent.level(team.queue)
+            for agent in agents
+            if eligibility._loose.get(agent.id, (agent, ""))[1] == READY
         )
         assert {level: n for level, n in team.levels.items() if n} == levels
-        assert team.heads == sorted(
-            (pool.head, pool) for pool in team.pools.values() if pool.head is not None
-        )
+        heads = {pool.head: pool for pool in team.pools.values() if pool.head is not None}
+        assert team.firsts == sorted(heads)
+        assert team.heads == [heads[first] for first in team.firsts]
+
+
+def standings_of(eligibility: Eligibility, team: Team) -> dict[str, int]:
+    """The team's counts, those put right who are counted by an earlier standing."""
+    counts = Counter(team.standings)
+    for agent, counted in eligibility._loose.values():
+        if agent.id in team.agents:
+            counts[counted] -= 1
+            counts[READY] += 1
+    return {standing: n for standing, n in sorted(counts.items()) if n}
