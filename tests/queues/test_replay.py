@@ -5,21 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from hypothesis import settings
 
 from config.errors import MisuseError
-from queues.events import CallPromoted, FloorRulesAdopted, OfferMade
+from queues.events import CallPromoted, CallWidened, FloorRulesAdopted, OfferMade
 from queues.floor import Floor
 from queues.offers import Effect
 from queues.picture import restore, take
 from queues.replay import Replay, Result, next_fact, replay
-from queues.rules import AgentRules, FloorRules, QueueRules
+from queues.rules import AgentRules, FloorRules, QueueRules, Strategy, Widening
 from queues.state import FloorState
+from tests.queues.floor_machine import FloorMachine
 from tests.queues.floors import Watched, picture, rules
-from tests.queues.test_floor_properties import FloorMachine
 
 NEVER = float("-inf")
 
@@ -37,11 +37,16 @@ def entries_of(watched: Watched) -> list[Entry]:
     return [Entry(seq, *fact) for seq, fact in enumerate(watched.facts, 1)]
 
 
-def replayed(entries: list[Entry], first: FloorRules) -> Result:
-    """With ``FloorRulesAdopted`` among the entries whose digest is a FloorRules here."""
+def replayed(entries: list[Entry], first: FloorRules, *, pictures: bool = False) -> Result:
+    """With ``FloorRulesAdopted`` among the entries whose digest is a FloorRules here; with
+    ``pictures`` the floor is put down and taken up again whenever it is at rest."""
     run = Replay()
     run.begin(take(FloorState(first)), first)
+    now = NEVER
     for entry in entries:
+        if pictures and entry.at > now and run.state is not None:
+            run.begin(take(run.state), run.state.rules)
+        now = entry.at
         if isinstance(entry.event, FloorRulesAdopted):
             adopted: Any = entry.event.digest
             run.adopt(adopted, entry)
@@ -73,6 +78,9 @@ class ReplayMachine(FloorMachine):
         assert result.differences == []
         assert result.decisions == sum(isinstance(e.event, OfferMade) for e in entries)
         assert result.unchecked == 0
+        interrupted = replayed(entries, self.first, pictures=True)
+        assert interrupted.differences == []
+        assert interrupted.digest == result.digest
         state = self.watched.floor._desk.state
         again = Floor(self.rules)
         again._desk.state = restore(take(state), self.rules)
@@ -80,33 +88,47 @@ class ReplayMachine(FloorMachine):
 
 
 TestReplay = ReplayMachine.TestCase
-TestReplay.settings = settings(max_examples=60, stateful_step_count=40)
+TestReplay.settings = settings(max_examples=40, stateful_step_count=40)
 
 
-def a_day(seed: int, agents: int = 8, calls: int = 400) -> tuple[FloorRules, Watched]:
+def a_day(
+    seed: int, agents: int = 8, calls: int = 400, strategy: Strategy = "longest-idle"
+) -> tuple[FloorRules, Watched]:
     """Some hours of a floor: arrivals, patience, talks, breaks, phones that do not answer."""
     dice = random.Random(seed)
     made = rules(
-        {"main": QueueRules(skills={}), "help": QueueRules(rank=3, wait_max_s=90.0)},
         {
-            f"a{n}": AgentRules({"main": 1 + n % 2} | ({"help": 1} if n % 3 else {}), {"en": n % 3})
+            "main": QueueRules(
+                strategy=strategy,
+                ring_all_max=3,
+                sticky_s=15.0,
+                widening=(Widening(0.0, 1), Widening(8.0, 2), Widening(30.0, 0, frozenset({"en"}))),
+            ),
+            "help": QueueRules(rank=3, wait_max_s=90.0, strategy=strategy),
+        },
+        {
+            f"a{n}": AgentRules(
+                {"main": 1 + n % 2} | ({"help": 1} if n % 3 else {}),
+                {"en": 1 + n % 3},
+                position=n % 5,
+                weight=1.0 + n % 4,
+            )
             for n in range(agents)
         },
         starvation_s=60.0,
+        random_seed=seed,
     )
     watched = Watched(made, staffed=True)
     agenda: list[tuple[float, Callable[[float], None]]] = []
 
     def ring(now: float) -> None:
-        for call, agent in watched.ringing().items():
-            fence = watched.fence(agent)
+        for agent, fence in [(view.agent, view.fence) for view in watched.agents() if view.fence]:
             if dice.random() < 0.8:
                 watched.accept(agent, fence, now)
                 agenda.append((now + dice.expovariate(1 / 60), lambda at, a=agent: end(a, at)))
             else:
                 watched.refuse(agent, fence, now, "rung-out", "no answer")
                 agenda.append((now + 20.0, lambda at, a=agent: back(a, at)))
-            assert call
 
     def end(agent: str, now: float) -> None:
         watched.finished(agent, now)
@@ -129,7 +151,10 @@ def a_day(seed: int, agents: int = 8, calls: int = 400) -> tuple[FloorRules, Wat
             else:
                 break
             ring(now)
-        watched.enqueue(f"c{number}", dice.choice(["main", "help"]), now)
+        wish = {"en": dice.choice([1, 2, 3])} if dice.random() < 0.5 else {}
+        sticky = dice.choice(["", "", "a1", "a2"])
+        queue = dice.choice(["main", "help"])
+        watched.enqueue(f"c{number}", queue, now, skills=wish, sticky=sticky)
         if dice.random() < 0.3:
             gone = now + dice.expovariate(1 / 40)
             agenda.append((gone, lambda at, c=f"c{number}": watched.leave(c, at, "abandoned")))
@@ -145,6 +170,19 @@ def test_a_day_is_decided_alike_bit_by_bit() -> None:
     assert first.differences == []
     assert first == second
     assert first.digest != replay(*_reseeded(2)).digest
+
+
+@pytest.mark.parametrize("strategy", get_args(Strategy))
+def test_every_strategy_decides_alike(strategy: Strategy) -> None:
+    made, watched = a_day(4, calls=200, strategy=strategy)
+    result = replayed(entries_of(watched), made)
+    assert result.differences == []
+    assert result.decisions > 80
+    widened = sum(isinstance(event, CallWidened) for _, _, event in watched.facts)
+    assert result.timers >= widened > 0
+    interrupted = replayed(entries_of(watched), made, pictures=True)
+    assert interrupted.differences == []
+    assert interrupted.digest == result.digest
 
 
 def _reseeded(seed: int) -> tuple[FloorRules, list[Entry]]:
@@ -258,7 +296,8 @@ def test_every_part_of_the_state_is_in_the_picture_or_made_anew() -> None:
     kept = {"version", "now", "fence", "place", "calls", "agents", "talks", "strays"}
     anew = {
         "rules", "timers", "lines", "eligibility", "retired", "roster", "_handlers", "on_hold",
-        "sticky", "ringing_all", "resume_s_max", "fresh_calls", "fresh_agents", "fresh_rings",
+        "sticky", "ringing_all", "resume_s_max", "staff_counts", "fresh_calls", "fresh_agents",
+        "fresh_rings",
     }  # fmt: skip
     decides_no_offer = {"places"}
     assert set(vars(FloorState(rules()))) == kept | anew | decides_no_offer
