@@ -25,7 +25,7 @@ from queues.events import (
 from queues.floor import Floor
 from queues.offers import Effect, Fact, Overflow
 from queues.presence import NEXT
-from queues.rules import AgentRules, FloorRules, QueueRules
+from queues.rules import AgentRules, FloorRules, QueueRules, personal_queue
 from queues.strategies import RANKS
 from queues.waiting import EMERGENCY, PROMOTED, CallKey
 from tests.queues.floors import Watched, indexes_agree, picture, stale, unmatched
@@ -231,7 +231,7 @@ class FloorMachine(RuleBasedStateMachine):
         agent, fence = data.draw(st.sampled_from(sorted(self.fences)))
         pending = self.watched.ringing()
         mine = [view for view in self.watched.floor.agents() if view.agent == agent]
-        is_pending = bool(mine) and mine[0].fence == fence
+        is_pending = bool(mine) and (mine[0].fence, mine[0].presence) == (fence, "offered")
         if how == "accept":
             effects = self.do("accept", agent, fence, self.now)
             assert (stale(effects) == []) or not is_pending or mine[0].until <= self.now
@@ -286,7 +286,8 @@ class FloorMachine(RuleBasedStateMachine):
         )
         for effect in self.do("reload", self.rules, self.now):
             if isinstance(effect, Fact) and isinstance(effect.event, OfferMade):
-                assert effect.event.queue in self.rules.agents[effect.event.agent].queues
+                queues = self.rules.agents[effect.event.agent].queues
+                assert {effect.event.queue} <= {*queues, personal_queue(effect.event.agent)}
 
     def teardown(self) -> None:
         """A restart: a floor with the last rules, fed all facts, has everybody in their places.
