@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 QUEUES_MAX = 6
 INK, QUIET, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-AGENTS, LOAD, BY_C, BY_A = "#9fc5e8", "#1f2933", "#c2410c", "#15803d"
+AGENTS, LOAD, BY_C, BY_A = "#a9cdee", "#5b8fc7", "#c2410c", "#15803d"
 LEVEL, AIM, BUSY = "#1d4ed8", "#b91c1c", "#7b8794"
 
 
@@ -138,6 +138,14 @@ def _agents(axes: Axes, plan: Plan) -> None:
         color=AGENTS,
         label="agents" + (", simulated" if plan.days else ""),
     )
+    axes.bar(
+        [slot.start for slot in slots],
+        [slot.load.erlangs for slot in slots],
+        width=[slot.length_s * 0.94 for slot in slots],
+        align="edge",
+        color=LOAD,
+        label="of them at work on calls (erlangs)",
+    )
     for slot in slots:
         if slot.agents:
             axes.annotate(
@@ -150,10 +158,6 @@ def _agents(axes: Axes, plan: Plan) -> None:
     if any(slot.by_a for slot in slots):
         by_a = [slot.by_a.agents if slot.by_a else 0 for slot in slots]
         axes.plot(*_edges(slots, by_a), color=BY_A, linewidth=1.6, linestyle="--", label="Erlang A")
-    load = [slot.load.erlangs for slot in slots]
-    axes.fill_between(
-        *_edges(slots, load), color=LOAD, alpha=0.18, linewidth=0, label="load, erlangs"
-    )
     axes.set_ylabel("agents at work")
     axes.set_ylim(0, max(1, *by_c, *(slot.agents for slot in slots)) * 1.22)
     _whole(axes.yaxis)
