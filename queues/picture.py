@@ -8,8 +8,8 @@ facts of those calls.
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from queues.agents import Agent
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from queues.floor import Floor
 
 _BARE = AgentRules()
+
+# Copies by reading all fields at once: a picture is taken while calls wait for the loop.
+_of_call = attrgetter(*(field.name for field in fields(WaitingCall)))
+_of_agent = attrgetter(*(field.name for field in fields(Agent)))
+_RULES = [field.name for field in fields(Agent)].index("rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,8 @@ def take(state: FloorState) -> Picture:
         now=state.now,
         fence=state.fence,
         place=state.place,
-        calls=tuple(copy(call) for _, call in sorted(state.calls.items())),
-        agents=tuple(replace(agent, rules=_BARE) for _, agent in sorted(state.agents.items())),
+        calls=tuple(_copy(call) for _, call in sorted(state.calls.items())),
+        agents=tuple(_agent(agent, _BARE) for _, agent in sorted(state.agents.items())),
         talks=dict(sorted(state.talks.items())),
         strays=dict(sorted(state.strays.items())),
     )
@@ -64,11 +69,21 @@ def restore(picture: Picture, rules: FloorRules) -> FloorState:
     state.now = picture.now
     state.fence = picture.fence
     state.place = picture.place
-    state.calls.update((call.call, copy(call)) for call in picture.calls)
+    state.calls.update((call.call, _copy(call)) for call in picture.calls)
     state.agents.clear()
     for agent in picture.agents:
-        state.agents[agent.id] = replace(agent, rules=rules.agents.get(agent.id, _BARE))
+        state.agents[agent.id] = _agent(agent, rules.agents.get(agent.id, _BARE))
     state.talks.update(picture.talks)
     state.strays.update(picture.strays)
     state.adopt(rules)
     return state
+
+
+def _copy(call: WaitingCall) -> WaitingCall:
+    return WaitingCall(*_of_call(call))
+
+
+def _agent(agent: Agent, rules: AgentRules) -> Agent:
+    values = list(_of_agent(agent))
+    values[_RULES] = rules
+    return Agent(*values)
