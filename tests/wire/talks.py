@@ -207,6 +207,10 @@ class Room:
         await asyncio.wait_for(caller.up.wait(), 8)
         return caller
 
+    def with_us(self, phone: Softphone) -> None:
+        """A phone of ours that leaves with the scene."""
+        self._callers.append(phone)
+
     # --- what is left --------------------------------------------------------------------------
 
     async def left_by(self, number: str = "") -> Left:
