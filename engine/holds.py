@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.journal import Entry, Journal
-from queues.events import AgentPresence, CallbackEnded, CallbackPlaced
+from queues.events import AgentPresence, CallbackEnded, CallbackPlaced, CallbackReached
 from router.events import (
     CallArrived,
     CallEnded,
@@ -13,6 +13,7 @@ from router.events import (
     PhoneRegistered,
     RecordingClosed,
     RecordingStarted,
+    SecondLifeEnded,
 )
 
 STEP = 500  # entries between two moves of the hold
@@ -24,10 +25,12 @@ _NOTED: frozenset[type] = frozenset(
         CallEnded,
         CallbackEnded,
         CallbackPlaced,
+        CallbackReached,
         PhoneGone,
         PhoneRegistered,
         RecordingClosed,
         RecordingStarted,
+        SecondLifeEnded,
     }
 )
 
@@ -57,9 +60,9 @@ class Holds:
 
     def _note(self, entry: Entry) -> None:
         event = entry.event
-        if isinstance(event, CallArrived):
+        if isinstance(event, CallArrived | CallbackReached):
             self._calls[entry.call] = entry.seq
-        elif isinstance(event, CallEnded):
+        elif isinstance(event, CallEnded | SecondLifeEnded):
             self._calls.pop(entry.call, None)
         elif isinstance(event, CallbackPlaced):
             self._callbacks[entry.call] = entry.seq

@@ -38,6 +38,7 @@ class Open:
     talking_since: float = 0.0
     talked_s: float = 0.0
     recordings: int = 0
+    second_life: bool = False  # a called-back caller: the call itself ended before
 
 
 def fold(open_calls: dict[str, Open], entry: Entry) -> None:
@@ -45,6 +46,9 @@ def fold(open_calls: dict[str, Open], entry: Entry) -> None:
     event = entry.event
     if isinstance(event, facts.CallArrived):
         open_calls[entry.call] = Open(event.caller)
+        return
+    if isinstance(event, floor_facts.CallbackReached):
+        open_calls[entry.call] = Open("", queue=event.queue, second_life=True)
         return
     call = open_calls.get(entry.call)
     if call is None:
@@ -72,7 +76,7 @@ def fold(open_calls: dict[str, Open], entry: Entry) -> None:
             call.recordings += 1
             if kind == "voicemail":
                 call.marks.message = entry.at
-        case facts.CallEnded():
+        case facts.CallEnded() | facts.SecondLifeEnded():
             del open_calls[entry.call]
 
 
@@ -157,6 +161,11 @@ def _close(engine: Engine, call_id: str, call: Open) -> None:
     elif call.talking_since:
         marks.talk_cut = now
         _talk_ended(call, now)
+    if call.second_life:
+        talked_s = round(call.talked_s, 3)
+        over = facts.SecondLifeEnded("restart", call.queue, call.agent, talked_s=talked_s)
+        engine.turns.fact(call_id, over)
+        return
     outcome = outcome_of(marks, "failed")
     log.warning("call %s was open when the last engine ended: %s", call_id, outcome)
     engine.turns.fact(

@@ -17,7 +17,7 @@ from queues.events import (
 )
 from router import inputs as on
 from router.call import Call
-from router.events import CallArrived, CallConnected, CallEnded
+from router.events import CallArrived, CallConnected, CallEnded, SecondLifeEnded
 from router.sip import effects as sip
 from tests.engine.desk import CALLER, SETTINGS, Desk, description
 
@@ -160,3 +160,20 @@ def test_the_place_outlasts_the_engine(desk: Desk) -> None:
     after.agent_ready("anna")
     after.pass_time(0.1)
     assert len(after.invited_legs()) == 1
+
+
+def test_a_crash_in_the_talk_closes_the_second_life(desk: Desk) -> None:
+    call = wish(desk)
+    desk.agent_ready("anna")
+    desk.pass_time(0.1)
+    answer(desk, desk.invited_legs()[-1])
+    answer(desk, desk.invited_legs()[-1])
+    assert desk.turns.calls[call.id].phase == "talking"
+    after = Desk(kept=desk.journal.entries)
+    recovery.settle(after)  # type: ignore[arg-type]
+    (over,) = after.journal.facts(SecondLifeEnded)
+    assert (over.cause, over.agent) == ("restart", "anna")
+    assert len(after.journal.facts(CallEnded)) == 1
+    again = Desk(kept=after.journal.entries)
+    recovery.settle(again)  # type: ignore[arg-type]
+    assert len(again.journal.facts(SecondLifeEnded)) == 1
