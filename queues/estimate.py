@@ -23,7 +23,6 @@ what ``of`` told beyond the facts (less than was promised before) is not known a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from heapq import heappop, heappush
 from typing import Any
 
 from config.errors import MisuseError
@@ -35,6 +34,7 @@ from queues.estimate_staff import LAST, Kind, Place, Pool, Staff
 from queues.events import (
     AgentPresence,
     AgentReachable,
+    CallbackDue,
     CallbackEnded,
     CallbackMissed,
     CallbackPlaced,
@@ -49,6 +49,8 @@ from queues.events import (
 )
 from queues.offers import FloorEvent
 from queues.rules import PERSONAL, FloorRules
+from queues.waiting import IN_CLASS
+from queues.widening import is_personal, merged, wants_at
 
 ALONE = 8  # in a line of so many calls, every second one is scored
 RINGING = 0.5  # squared coefficient of variation of the time a phone rings
@@ -63,7 +65,6 @@ class Estimates:
         self._rules = rules
         self._staff = Staff(rules)
         self._tracks: dict[str, Track] = {}
-        self._resting: list[tuple[float, str]] = []  # callbacks that nobody answered, by time
         self._facts = 0
         self._handlers: dict[type[Any], Callable[[str, Any, float], None]] = {
             CallQueued: self._call_queued,
@@ -75,6 +76,7 @@ class Estimates:
             QueueVisitEnded: self._visit_ended,
             CallbackPlaced: self._callback_placed,
             CallbackMissed: self._callback_missed,
+            CallbackDue: self._callback_due,
             CallbackEnded: self._callback_ended,
             AgentPresence: self._agent_presence,
             AgentReachable: self._agent_reachable,
@@ -92,8 +94,6 @@ class Estimates:
     def note(self, call: str, event: FloorEvent, now: float) -> None:
         """Take one fact; those of no interest are passed over."""
         self._facts += 1
-        if self._resting and self._resting[0][0] <= now:
-            self._wake(now)
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(call, event, now)
@@ -108,7 +108,6 @@ class Estimates:
         priority: int = 0,
         rank: int | None = None,
         skills: Mapping[str, int] | None = None,
-        level_max: int = 0,
         only: str = "",
     ) -> Estimate | None:
         """For a call that would join the queue now, at the end of its class. ``skills`` add to
@@ -116,10 +115,8 @@ class Estimates:
         rules = self._rules.queue(queue)
         if rules is None:
             raise MisuseError(f"no queue {queue!r}")
-        needs = dict(rules.skills)
-        for skill, weakest in (skills or {}).items():
-            needs[skill] = min(weakest, needs.get(skill, weakest))
-        pool = self._staff.peek(Kind(queue, tuple(sorted(needs.items())), level_max, only))
+        wants = wants_at(rules, merged(rules.skills, skills), only or _owner(queue), 0.0)
+        pool = self._staff.peek(Kind(queue, *wants))
         deadline = now + rules.target_s - rules.credit_s * priority
         place = place_of(rules.rank if rank is None else rank, deadline, NEWEST)
         self._staff.refresh(pool)
@@ -173,7 +170,7 @@ class Estimates:
         self._staff.refresh(pool)
         found = look(pool, track.place, track.since, now, starvation_s) if pool.duty else None
         kind = pool.kind
-        if not kind.only or kind.queue.startswith(PERSONAL):
+        if not kind.only or is_personal(kind.queue):
             return found
         # Waits for one agent alone, but not for ever: then for anybody.
         left_s = track.joined + pool.rules.sticky_s - now
@@ -248,7 +245,7 @@ class Estimates:
 
     def _call_promoted(self, call: str, event: CallPromoted, now: float) -> None:
         track = self._tracks.get(call)
-        if track is None or track.promoted:
+        if track is None or track.place[0] != IN_CLASS:
             return
         track.promoted = True
         _, rank, _, deadline, sequence = track.place
@@ -302,7 +299,7 @@ class Estimates:
 
     def _callback_placed(self, call: str, event: CallbackPlaced, now: float) -> None:
         needs = tuple(sorted(event.skills.items()))
-        pool = self._staff.pool(Kind(event.queue, needs, event.level_max))
+        pool = self._staff.pool(Kind(event.queue, needs, event.level_max, _owner(event.queue)))
         place = place_of(event.rank, event.deadline, event.place, promoted=event.promoted)
         bounds = self._staff.learned(event.queue).quantiles.bounds
         self._forget(call)
@@ -316,15 +313,12 @@ class Estimates:
         if track is not None:
             self._take_out(track)
             track.resting = True
-            heappush(self._resting, (event.next_at, call))
 
-    def _wake(self, now: float) -> None:
-        """Entries that have rested compete again."""
-        while self._resting and self._resting[0][0] <= now:
-            track = self._tracks.get(heappop(self._resting)[1])
-            if track is not None and track.resting:
-                track.resting = False
-                self._put_in(track)
+    def _callback_due(self, call: str, event: CallbackDue, now: float) -> None:
+        track = self._tracks.get(call)
+        if track is not None and track.resting:
+            track.resting = False
+            self._put_in(track)
 
     def _callback_ended(self, call: str, event: CallbackEnded, now: float) -> None:
         self._forget(call)
@@ -349,7 +343,11 @@ class Estimates:
         former = self._staff.workers.get(event.agent)
         was = former.presence if former is not None else ""
         worker = self._staff.change(
-            event.agent, self._facts, presence=event.presence, after=event.after
+            event.agent,
+            self._facts,
+            presence=event.presence,
+            after=event.after,
+            own=event.presence == "talking" and not event.queue,
         )
         if event.presence == "wrap-up":
             return
@@ -366,6 +364,11 @@ class Estimates:
 
     def _agent_reachable(self, call: str, event: AgentReachable, now: float) -> None:
         self._staff.change(event.agent, self._facts, reachable=event.reachable)
+
+
+def _owner(queue: str) -> str:
+    """Whose personal queue it is, "" where it is nobody's."""
+    return queue.removeprefix(PERSONAL) if is_personal(queue) else ""
 
 
 def _estimate(found: Outlook, bounds: tuple[float, float]) -> Estimate:

@@ -73,8 +73,8 @@ def reason(track: Track, told: Promise, now: float, ahead: Ahead) -> RaiseReason
     Where there are several, the first that explains it."""
     pool = track.pool
     left = pool.left_since(told.fact)
-    if left and pool.duty < told.duty:
-        return "agent-left"
+    if pool.duty < told.duty or (left and not told.releases):
+        return "agent-left"  # also the one whose phone rang when this was told
     for rival, _, _ in pool.rivals:
         if rival.inserted_since(told.fact, track.place, told.place):
             return "inserted-ahead"

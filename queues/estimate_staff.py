@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -31,7 +32,8 @@ LEAVING = frozenset({"signed-out", "on-break"})
 
 class Group:
     """Agents who serve the same queues with the same skills. ``duty`` counts those who take
-    calls, ``ready`` those of them who are free; ``left`` is the fact at which one last left."""
+    calls, ``ready`` those of them who are free; ``left`` is the fact at which one last left, be it
+    for a call of their own."""
 
     __slots__ = ("duty", "left", "queues", "ready", "skills")
 
@@ -44,7 +46,7 @@ class Group:
 
     def can(self, kind: Kind) -> bool:
         """Whether these agents may take calls of this kind."""
-        level = self.queues.get(kind.queue)
+        level = 1 if kind.queue.startswith(PERSONAL) else self.queues.get(kind.queue)
         if level is None or (kind.level_max and level > kind.level_max):
             return False
         skills = self.skills
@@ -54,13 +56,14 @@ class Group:
 class Worker:
     """One agent. ``began`` is when the offer came whose call is in hand, for ``queue``."""
 
-    __slots__ = ("after", "began", "group", "presence", "queue", "reachable")
+    __slots__ = ("after", "began", "group", "own", "presence", "queue", "reachable")
 
     def __init__(self, group: Group | None) -> None:
         self.group = group
         self.presence = "signed-out"
         self.reachable = False
         self.after = ""
+        self.own = False
         self.queue = ""
         self.began = 0.0
 
@@ -136,7 +139,7 @@ class Pool:
     def has_ready(self) -> bool:
         """Whether an agent is free for these calls now."""
         if self.worker is not None:
-            return self.worker.ready
+            return bool(self.groups) and self.worker.ready
         return any(group.ready for group in self.groups)
 
     def overlap(self, other: Pool) -> int:
@@ -224,6 +227,8 @@ class Staff:
         groups: dict[object, Group] = {}
         for ident in self.workers.keys() - rules.agents.keys():
             self.workers[ident].group = None
+            if self.workers[ident].presence == "signed-out":
+                del self.workers[ident]
         for ident, agent in rules.agents.items():
             key = (frozenset(agent.queues.items()), frozenset(agent.skills.items()))
             group = groups.get(key)
@@ -266,11 +271,10 @@ class Staff:
     def _begin(self, kind: Kind) -> Pool:
         only = kind.queue[len(PERSONAL) :] if kind.queue.startswith(PERSONAL) else kind.only
         worker = self.workers.get(only)
-        if worker is not None:
-            groups = frozenset({worker.group} if worker.group is not None else ())
-        else:
-            serving = self._serving.get(kind.queue, ())
-            groups = frozenset(group for group in serving if not only and group.can(kind))
+        serving: Iterable[Group] = self._serving.get(kind.queue, ())
+        if only:
+            serving = [worker.group] if worker is not None and worker.group is not None else ()
+        groups = frozenset(group for group in serving if group.can(kind))
         rules = self._rules.queue(kind.queue) or QueueRules()
         return Pool(kind, groups, worker, rules, self.learned(kind.queue))
 
@@ -316,15 +320,17 @@ class Staff:
         *,
         presence: str | None = None,
         after: str = "",
+        own: bool = False,
         reachable: bool | None = None,
     ) -> Worker:
-        """An agent's presence or phone changed by this fact."""
+        """An agent's presence or phone changed by this fact; ``own`` is a call of the agent's
+        own, of which nobody knows how long it will take."""
         worker = self.workers.get(agent)
         if worker is None:
             worker = self.workers[agent] = Worker(None)
         was_on_duty, was_ready = worker.on_duty, worker.ready
         if presence is not None:
-            worker.presence, worker.after = presence, after
+            worker.presence, worker.after, worker.own = presence, after, own
         if reachable is not None:
             worker.reachable = reachable
         group = worker.group
@@ -333,8 +339,8 @@ class Staff:
             if worker.on_duty != was_on_duty:
                 self.version += 1
                 group.duty += 1 if worker.on_duty else -1
-                if was_on_duty:
-                    group.left = fact
+            if was_on_duty and (worker.own or not worker.on_duty):
+                group.left = fact
         elif worker.presence == "signed-out":
             del self.workers[agent]
         return worker
