@@ -84,7 +84,8 @@ def test_each_call_is_counted_once_and_answered_is_answered() -> None:
     watched.accept("ann", 3, 65.0)
     watched.finished("ann", 90.0)
     assert watched.leave("c1", 90.0, "abandoned") == []
-    tally = fold(Line(0, at, call, event) for at, call, event in watched.facts).figures(100.0).tally
+    log = [Line(seq, at, call, event) for seq, (at, call, event) in enumerate(watched.facts, 1)]
+    tally = fold(log).figures(100.0).tally
     assert (tally.offered, tally.answered, tally.abandoned) == (1, 1, 0)
     assert tally.answer_wait_s == 8.0
     assert [e.returned for e in events(watched.effects, QueueVisitEnded)] == [False, True]
