@@ -92,6 +92,7 @@ class Eligibility:
         self._pool_count = 0
         self._empty: dict[Pool, None] = {}  # without calls, the longest empty first
         self._loose: dict[str, tuple[Agent, str]] = {}  # with the standing still counted
+        self._found: tuple[str, Wants, Pool] | None = None  # the pool asked for last
         self._keys: dict[str, dict[str, AgentKey]] = {}  # ready agent -> queue -> key
 
     # Agents.
@@ -155,11 +156,15 @@ class Eligibility:
     def _recount(self, agent: Agent, former: str, standing: str) -> None:
         if former == standing:
             return
-        for team, level in self._teams_of[agent.id]:
-            team.standings[former] -= 1
-            team.standings[standing] += 1
-            if READY in (former, standing):
-                team.levels[level] += 1 if standing == READY else -1
+        teams = self._teams_of[agent.id]
+        for team, _ in teams:
+            standings = team.standings
+            standings[former] -= 1
+            standings[standing] += 1
+        if former == READY or standing == READY:
+            change = 1 if standing == READY else -1
+            for team, level in teams:
+                team.levels[level] += change
 
     def _line_up(self, agent: Agent) -> None:
         for pool in self._pools_of[agent.id]:
@@ -214,24 +219,30 @@ class Eligibility:
 
     def _pool(self, call: WaitingCall) -> Pool:
         """The call's pool, made where there is none yet."""
-        team = self._teams.get(call.queue)
+        queue, wants = call.queue, call.wants
+        found = self._found  # one decision asks several times
+        if found is not None and found[1] is wants and found[0] == queue:
+            return found[2]
+        team = self._teams.get(queue)
         if team is None:
-            team = self._made(call.queue)
-        pool = team.pools.get(call.wants)
+            team = self._made(queue)
+        pool = team.pools.get(wants)
         if pool is None:
-            pool = team.pools[call.wants] = Pool(team, call.wants)
+            pool = team.pools[wants] = Pool(team, wants)
             self._pool_count += 1
             self._fill(pool)
             while self._pool_count > POOLS_MAX and self._empty:
                 self._forget(next(iter(self._empty)))
             self._empty[pool] = None
+        self._found = queue, wants, pool
         return pool
 
     def _made(self, queue: str) -> Team:
         """The team of a queue that had none: nobody serves it, or it is a personal one."""
         team = self._teams[queue] = Team(queue, self._rules)
         agent = self._agents.get(queue.removeprefix(PERSONAL))
-        if agent is not None and agent.serves(queue):
+        known = self._rules.queue(queue) is not None
+        if known and agent is not None and agent.serves(queue):
             self._join(team, agent)
         return team
 
@@ -248,6 +259,7 @@ class Eligibility:
     def _forget(self, pool: Pool) -> None:
         """Drop a pool without calls, and a personal team with its last pool."""
         team = pool.team
+        self._found = None
         for ident in team.agents:
             self._pools_of[ident].pop(pool, None)
         del self._empty[pool]
@@ -265,11 +277,11 @@ class Eligibility:
         pools = self._pools_of[agent.id]
         best: CallKey | None = None
         for team, _ in self._teams_of[agent.id]:
-            for head, pool in zip(team.firsts, team.heads, strict=True):
-                if best is not None and best < head:
-                    break
+            for pool in team.heads:
                 if pool in pools:
-                    best = head
+                    head = pool.head
+                    if best is None or (head is not None and head < best):
+                        best = head
                     break
         return best
 
@@ -295,6 +307,8 @@ class Eligibility:
 
     def runners_up(self, call: WaitingCall) -> list[AgentKey]:
         """The next best after the first, at most ``RUNNERS_UP_MAX``."""
+        if len(self._loose) < 2 and not self._pool(call).ready:
+            return []
         return self.ready_for(call, 1 + RUNNERS_UP_MAX)[1:]
 
     def excluded(self, call: WaitingCall) -> dict[str, int]:
@@ -304,17 +318,17 @@ class Eligibility:
         pool = self._pool(call)
         team = pool.team
         found = {standing: n for standing, n in team.standings.items() if n}
+        fit = len(pool.ready)
         for agent, counted in self._loose.values():
             if agent.id in team.agents:
                 found[counted] -= 1
                 if not found[counted]:
                     del found[counted]
                 found[READY] = found.get(READY, 0) + 1
+                fit += pool in self._pools_of[agent.id]
         ready = found.pop(READY, 0)
-        if ready != len(pool.ready):
-            unfit = ready - len(pool.ready) - len(self._loose_for(pool))
-            if unfit:
-                found |= self._unfit(pool, ready, unfit)
+        if ready > fit:
+            found |= self._unfit(pool, ready, ready - fit)
         return dict(sorted(found.items()))
 
     def _unfit(self, pool: Pool, ready: int, unfit: int) -> dict[str, int]:

@@ -24,6 +24,7 @@ BREAK_REASONS: dict[OfferEnd, str] = {
 }
 
 OFFERED: tuple[Presence, ...] = ("offered", "reserved")
+BUSY: tuple[Presence, ...] = ("offered", "reserved", "talking", "wrap-up")
 HANDLING: tuple[Presence, ...] = ("talking", "wrap-up")
 
 
@@ -103,19 +104,20 @@ class Roster:
         agent = self.agents.get(event.agent)
         if agent is None:
             return
-        if self.talks.get(agent.call) == agent.id and event.presence != "talking":
+        presence = event.presence
+        if agent.presence == "talking" != presence and self.talks.get(agent.call) == agent.id:
             del self.talks[agent.call]
         agent.reason = event.reason
-        busy = event.presence in ("offered", "reserved", "talking", "wrap-up")
-        agent.call = call if busy else ""
+        agent.call = call if presence in BUSY else ""
         agent.queue = event.queue
+        agent.after, agent.after_reason = event.after, event.after_reason
         if agent.fence == 0:
             agent.until = event.until
-        agent.after, agent.after_reason = event.after, event.after_reason
-        if event.presence == "talking" and call:
+        elif presence == agent.presence:
+            return  # the fact that began the offer told the rest
+        if presence == "talking" and call:
             self.talks[call] = agent.id
-        if event.presence != agent.presence or agent.fence == 0:
-            self.set_presence(agent, event.presence, now)
+        self.set_presence(agent, presence, now)
 
     def set_presence(self, agent: Agent, presence: Presence, now: float) -> None:
         """The presence alone, with what hangs on it: figures, standing, timers.
@@ -124,45 +126,48 @@ class Roster:
         """
         former, keep = agent.presence, ""
         if presence != former:
+            agent.presence = presence
+            agent.since = now
+            if (former in HANDLING) != (presence in HANDLING):
+                self._account(agent, now, handling=former in HANDLING)
             if former == "signed-out":
                 agent.taken = 0
-            handling = former in HANDLING
-            if handling != (presence in HANDLING):
-                agent.occupied = faded(agent.occupied, now - agent.occupied_at, handling=handling)
-                agent.occupied_at = now
+            elif former == "wrap-up":
+                self._timers.drop(Kind.WRAP_UP, agent.id)
             if presence == "available":
                 if former in OFFERED:
                     keep = agent.queue
                 else:
                     agent.idle_since = now
                     agent.idle_step = int(now // self._rules.idle_step_s)
-            agent.presence = presence
-            agent.since = now
-            if former == "wrap-up":
-                self._timers.drop(Kind.WRAP_UP, agent.id)
-        self._restand(agent, keep)
+        standing = agent.judge()
+        if standing != agent.standing:
+            self._restand(agent, standing, keep)
         self._time(agent)
         if presence == "signed-out" and agent.id not in self._rules.agents:
             del self.agents[agent.id]
             self.retired.discard(agent.id)
+
+    def _account(self, agent: Agent, now: float, *, handling: bool) -> None:
+        agent.occupied = faded(agent.occupied, now - agent.occupied_at, handling=handling)
+        agent.occupied_at = now
 
     def reachable(self, call: str, event: AgentReachable, now: float) -> None:
         """``AgentReachable``; of an unknown agent it changes nothing."""
         agent = self.agents.get(event.agent)
         if agent is not None:
             agent.reachable = event.reachable
-            self._restand(agent)
+            standing = agent.judge()
+            if standing != agent.standing:
+                self._restand(agent, standing)
 
-    def _restand(self, agent: Agent, keep: str = "") -> None:
-        standing = agent.judge()
-        if standing == agent.standing:
-            return
+    def _restand(self, agent: Agent, standing: str, keep: str = "") -> None:
         if standing == READY:
             if self.lottery:
                 self.lottery.enter(agent, keep)
             self.fresh.add(agent.id)
-        else:
-            if self.lottery and agent.standing == READY:
+        elif agent.standing == READY:
+            if self.lottery:
                 self.lottery.leave(agent)
             self.fresh.discard(agent.id)
         self._eligibility.restand(agent, standing)
