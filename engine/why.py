@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from engine.replaying import LogReplay
 from queues.decisions import STORED, DecisionStore, StoredFact
 from queues.explain_wait import Wait, wait
 from queues.picture import state_of
+from queues.state import FloorState
 from queues.story import Step, Story
 from queues.wording import Names
 
@@ -97,47 +99,66 @@ class Asking:
 
 
 def answer(question: Question, place: Place, rest_s: float = 0.0) -> Why | None:
-    """The story from log and records, in this thread."""
-    stored = [(one.seq, one.at, event) for one in question.stored if (event := rebuilt(one))]
-    story = Story(question.call, question.names)
-    taken = _from_log(story, question, place, stored, rest_s)
-    if not taken and not stored:
+    """The story from log and records, in this thread; a fact that both have is the log's."""
+    merged = Merged(question)
+    story = merged.story
+    _from_log(merged, question, place, rest_s)
+    merged.rest()
+    if not story.steps:
         return None
-    if not taken:
-        for seq, at, event in stored:
-            story.take(seq, at, event, None)
     decided = [step.decision for step in story.steps if step.decision is not None]
     complete = bool(decided) and all(decision.complete for decision in decided)
     return Why(question.call, tuple(story.steps), complete, question.waits)
 
 
-def _from_log(
-    story: Story,
-    question: Question,
-    place: Place,
-    stored: Sequence[tuple[int, float, object]],
-    rest_s: float,
-) -> bool:
-    """Tell the story with what the log has; what lies before it from the records. False where
-    the log has nothing of the call."""
+class Merged:
+    """The story told from the log's entries, and from the records where those have more."""
+
+    def __init__(self, question: Question) -> None:
+        self.story = Story(question.call, question.names)
+        self._stored = deque(question.stored)
+
+    def take(self, entry: Entry, state: FloorState | None) -> None:
+        """The call's next fact in the log."""
+        self._take_stored(entry.seq)
+        if self._stored and self._stored[0].seq == entry.seq:
+            self._stored.popleft()
+        self.story.take(entry.seq, entry.at, entry.event, state)
+
+    def rest(self) -> None:
+        """The log has no more."""
+        self._take_stored(None)
+
+    def _take_stored(self, before: int | None) -> None:
+        while self._stored and (before is None or self._stored[0].seq < before):
+            row = self._stored.popleft()
+            event = rebuilt(row)
+            if event is not None:
+                self.story.take(row.seq, row.at, event, None)
+
+
+def _from_log(merged: Merged, question: Question, place: Place, rest_s: float) -> None:
+    """Tell what the log has. A call that is over is looked for only where the records say that
+    its facts are, and in what they do not have yet."""
+    stored = question.stored
+    first = stored[0].seq if stored else question.stored_up_to + 1
+    last = stored[-1].seq if stored and question.over else place.up_to
     pictures = Pictures(place.folder, place.version)
-    first = stored[0][0] if stored else question.stored_up_to + 1
+    begin = max((seq for seq in pictures.seqs() if seq < first), default=0)
     log = LogReplay(pictures)
-    before = [seq for seq in pictures.seqs() if seq < first]
-    begin = before[-1] if before else 0
     log.begin_after(begin)
-    last = stored[-1][0] if stored and question.over else place.up_to
-    found = False
     for entry in _slowly(place, begin, last, rest_s):
-        if entry.call == question.call and type(entry.event).__name__ in STORED:
-            if not found:
-                found = True
-                for seq, at, event in stored:
-                    if seq < entry.seq:
-                        story.take(seq, at, event, None)
-            story.take(entry.seq, entry.at, entry.event, log.state_before(entry))
+        if _is_told(entry, question.call):
+            merged.take(entry, log.state_before(entry))
         log.take(entry)
-    return found
+    if last < place.up_to:
+        for entry in _slowly(place, max(last, question.stored_up_to), place.up_to, rest_s):
+            if _is_told(entry, question.call):
+                merged.take(entry, None)
+
+
+def _is_told(entry: Entry, call: str) -> bool:
+    return entry.call == call and type(entry.event).__name__ in STORED
 
 
 def _slowly(place: Place, after: int, up_to: int, rest_s: float) -> Iterable[Entry]:

@@ -22,7 +22,7 @@ from engine.registry import product_registry
 from engine.replaying import replay_log
 from engine.rules_kept import RulesKept, decode, digest_of, encode
 from engine.why import Place, Question, answer, rebuilt, told
-from queues.decisions import STORED, StoredFact
+from queues.decisions import STORED, DecisionStore, StoredFact
 from queues.picture import Picture, take
 from queues.rules import from_settings
 from queues.state import FloorState
@@ -270,3 +270,30 @@ def test_rows_of_another_version_are_passed_over(kind: str, text: str) -> None:
     odd = StoredFact(1, "c", 0.0, kind, msgspec.json.encode({"queue": 7, "x": text}).decode())
     assert rebuilt(odd) is None
     assert rebuilt(StoredFact(1, "c", 0.0, "Unheard", "{}")) is None
+
+
+async def test_facts_that_the_records_lack_are_told_from_the_log(
+    tmp_path: Path, schema: Path
+) -> None:
+    node = await start_node(tmp_path, schema)
+    await some_calls(node, "ab")
+    rows = await DecisionStore(node.engine.database).of_call("a")
+    await node.engine.stop()
+    place = Place(tmp_path / "journal", product_registry(), VERSION, LAST)
+
+    def told_of(question: Question) -> list[int]:
+        found = answer(question, place)
+        assert found is not None
+        return [step.seq for step in found.steps]
+
+    whole = told_of(Question("a", {}))
+    assert whole == [row.seq for row in rows]
+    for known in range(1, 5):
+        seen = rows[:known]
+        late = Question("a", {}, seen, stored_up_to=seen[-1].seq, over=True)
+        assert told_of(late) == whole
+    lost = replace(place, folder=tmp_path / "nowhere")
+    found = answer(Question("a", {}, rows, rows[-1].seq, over=True), lost)
+    assert found is not None
+    assert not found.complete
+    assert [step.seq for step in found.steps] == whole

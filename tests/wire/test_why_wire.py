@@ -49,7 +49,7 @@ async def call_of(system: System, caller: Softphone) -> str:
     raise AssertionError("no call in the queue")
 
 
-async def test_why_of_a_real_call(tmp_path: Path) -> None:
+async def test_an_operator_can_see_why(tmp_path: Path) -> None:
     system = System(tmp_path)
     system.start()
     phones = [
