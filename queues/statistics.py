@@ -31,7 +31,14 @@ from queues.rules import PERSONAL
 from queues.tallies import Figures, Tally, WorkTally
 from queues.visits import Visits
 from queues.worktime import Handling, WorkTime
-from router.events import CallConnected, CallEnded, CallHeld, CallResumed, CallTransferred
+from router.events import (
+    CallConnected,
+    CallEnded,
+    CallHeld,
+    CallResumed,
+    CallTransferred,
+    SecondLifeEnded,
+)
 
 Step = Literal["15min", "hour", "day"]
 
@@ -109,6 +116,7 @@ class Statistics:
             CallHeld: self._held,
             CallResumed: self._resumed,
             CallEnded: self._call_ended,
+            SecondLifeEnded: self._second_life_ended,
         }
 
     @property
@@ -177,8 +185,13 @@ class Statistics:
         self.worktime.resumed(call, event.leg, at)
 
     def _call_ended(self, call: str, event: CallEnded, at: float) -> None:
+        """A visit that is still open ends by its own fact: after a restart that comes later."""
         self.outcomes[event.outcome] += 1
-        self.visits.over(call, at)
+        self.visits.begun.pop(call, None)
+
+    def _second_life_ended(self, call: str, event: SecondLifeEnded, at: float) -> None:
+        """A called-back call is over; as a call it ended before."""
+        self.visits.begun.pop(call, None)
 
     def _handled(self, done: Handling | None) -> None:
         if done is not None and done.queue:

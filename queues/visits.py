@@ -73,7 +73,7 @@ class Visits:
     def queued(self, call: str, event: CallQueued, at: float) -> None:
         """A visit begins. One that is still open (it never should be) was removed."""
         if call in self.visits:
-            self.over(call, at)
+            self.ended(call, QueueVisitEnded(event.queue, "removed", 0.0), at)
         self.enter(call, Visit(event.queue, at, event.target_s, event.returned))
         if not event.returned:
             for tally in self.cells(event.queue, at):
@@ -92,15 +92,6 @@ class Visits:
         within = waited_s <= visit.target_s
         for tally in self.cells(visit.queue, visit.enqueued):
             tally.ended(event.end, waited_s, within, event.short)
-
-    def over(self, call: str, at: float) -> None:
-        """The call is over: a visit that is still open was removed."""
-        self.begun.pop(call, None)
-        visit = self._leave(call)
-        if visit is not None and not visit.returned:
-            waited_s = at - visit.enqueued
-            for tally in self.cells(visit.queue, visit.enqueued):
-                tally.ended("removed", waited_s, waited_s <= visit.target_s, False)
 
     def _leave(self, call: str) -> Visit | None:
         visit = self.visits.pop(call, None)

@@ -28,7 +28,15 @@ from queues.events import (
 )
 from queues.statistics import Statistics
 from queues.statistics_kept import interval, intervals, under_way
-from router.events import CallConnected, CallEnded, CallHeld, CallResumed, CallTransferred, Outcome
+from router.events import (
+    CallConnected,
+    CallEnded,
+    CallHeld,
+    CallResumed,
+    CallTransferred,
+    Outcome,
+    SecondLifeEnded,
+)
 
 QUEUES = ("main", "sales", "@ann")
 AGENTS = ("ann", "bob", "cid")
@@ -94,7 +102,8 @@ def _fact(dice: Random, at: float) -> Any:
         case 12:
             raised = WaitRaised(queue, dice.choice(get_args(RaiseReason)), 5.0, 10.0)
             return dice.choice((raised, BreakOverrun(agent, "lunch")))
-    return CallEnded(dice.choice(get_args(Outcome)), "bye")
+    ended = CallEnded(dice.choice(get_args(Outcome)), "bye")
+    return dice.choice((ended, ended, SecondLifeEnded("bye")))
 
 
 def whole(statistics: Statistics) -> Any:

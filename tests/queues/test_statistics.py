@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from queues.events import (
     AgentPresence,
+    BreakOverrun,
+    CallbackEnd,
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    CallbackReached,
     CallQueued,
     OfferEnded,
+    OfferMade,
     Presence,
     QueueVisitEnded,
     VisitEnd,
+    WaitRaised,
 )
 from queues.statistics import Statistics, bounds, fold
 from queues.tallies import SERVICE_LEVELS
@@ -278,6 +286,150 @@ def test_old_intervals_are_forgotten_and_totals_stay() -> None:
     assert statistics.figures(NOON + 3 * 86_400 + 10).tally.offered == 1
     assert statistics.totals["main"].offered == 2
     assert statistics.totals["main"].waits[2] == 2
+
+
+def test_a_resumed_place_is_a_visit_of_its_own_and_waits_from_its_own_beginning() -> None:
+    log = Log()
+    log.visit("c1", 0.0, "abandoned", 40.0)
+    again = CallQueued("main", 0, 5, NOON + 20, origin=NOON, resumed=True)
+    log.add(60.0, "c2", again)
+    log.add(70.0, "c2", QueueVisitEnded("main", "connected", 70.0))  # since its origin
+    figures = log.fold().figures(NOON + 100)
+    assert (figures.tally.offered, figures.tally.abandoned, figures.tally.answered) == (2, 1, 1)
+    assert (figures.asa_s, figures.tally.answered_within) == (10.0, 1)
+
+
+def test_a_move_is_removed_there_and_offered_here() -> None:
+    log = Log()
+    log.add(0.0, "c1", queued("main", 0.0))
+    log.add(30.0, "c1", QueueVisitEnded("main", "removed", 30.0))
+    log.add(30.0, "c1", CallQueued("side", 0, 5, NOON + 20, origin=NOON))
+    log.visit("c2", 5.0, "overflowed", 60.0)
+    log.add(65.0, "c2", queued("side", 65.0))
+    statistics = log.fold()
+    here, there = (statistics.figures(NOON + 70, queue=name) for name in ("side", "main"))
+    assert (there.tally.offered, there.tally.removed, there.tally.overflowed) == (2, 1, 1)
+    assert (here.tally.offered, here.waiting, there.waiting) == (2, 2, 0)
+    assert statistics.live_queue(NOON + 70, "side").longest_wait_s == 40.0
+
+
+def test_a_visit_ends_by_its_own_fact_also_where_the_call_s_end_was_told_before() -> None:
+    """At a restart: the calls that are gone first, then those who waited longer than they may."""
+    log = Log()
+    log.add(0.0, "c1", queued("main", 0.0))
+    log.add(900.0, "c1", CallEnded("missed", "restart"))
+    log.add(900.0, "c1", QueueVisitEnded("main", "overflowed", 900.0))
+    figures = log.fold().figures(NOON + 901)
+    assert (figures.tally.offered, figures.tally.overflowed, figures.waiting) == (1, 1, 0)
+
+
+def test_a_visit_that_another_one_replaces_was_removed() -> None:
+    log = Log()
+    log.add(0.0, "c1", queued("main", 0.0))
+    log.add(9.0, "c1", queued("main", 9.0))
+    figures = log.fold().figures(NOON + 10)
+    assert (figures.tally.offered, figures.tally.removed, figures.waiting) == (2, 1, 1)
+
+
+def placed(at: float) -> CallbackPlaced:
+    return CallbackPlaced("main", "+37120000001", 0, 5, NOON, 1, NOON + at, NOON + 9000)
+
+
+def test_a_callback_s_place_is_counted_apart_and_the_talk_is_the_agent_s() -> None:
+    log = Log()
+    log.agent(-50, "ann", "available")
+    log.visit("c1", 0.0, "callback-requested", 30.0)
+    log.add(30.0, "c1", placed(30.0))
+    log.add(40.0, "c1", CallEnded("callback-requested", "bye"))
+    waiting = log.fold()
+    assert waiting.live_queue(NOON + 50, "main").callbacks == 1
+    assert waiting.live_queue(NOON + 50, "main").waiting == 0
+    log.agent(1000, "ann", "reserved", "c1", "main")
+    log.add(1020.0, "c1", CallbackMissed("main", 1, "no answer", NOON + 1300))
+    log.agent(1020, "ann", "available", "c1")
+    log.add(1300.0, "c1", CallbackMissed("main", 1, "queue closed", NOON + 1400))  # no attempt
+    log.agent(1400, "ann", "reserved", "c1", "main")
+    log.add(1410.0, "c1", CallbackReached("main", "ann", 2))
+    log.agent(1410, "ann", "offered", "c1", "main")
+    log.add(1415.0, "c1", CallbackEnded("main", "connected", 2, "ann"))
+    log.agent(1415, "ann", "talking", "c1", "main")
+    log.agent(1475, "ann", "wrap-up", "c1", "main")
+    log.agent(1480, "ann", "available", "c1")
+    statistics = log.fold()
+    (quarter, figures), *later = statistics.intervals(NOON + 2000, "15min", queue="main")
+    tally = figures.tally
+    assert quarter == NOON
+    assert (tally.offered, tally.callback_requested, tally.answered) == (1, 1, 0)
+    assert (tally.callbacks_placed, tally.callbacks_connected, tally.callbacks_missed) == (1, 1, 1)
+    assert (tally.callbacks_waiting, tally.handled, tally.talk_s) == (0, 1, 60.0)
+    assert later == []
+    work = statistics.work(NOON + 1480, "ann")
+    assert (work.handled, work.talk_s, work.wrap_up_s) == (1, 60.0, 5.0)
+    assert work.seconds["reserved"] == 30.0
+    assert work.handling_s == 60.0 + 5.0 + 30.0, "held for a caller whom we dial"
+
+
+@pytest.mark.parametrize("end", get_args(CallbackEnd))
+def test_every_end_of_a_callback_is_told(end: CallbackEnd) -> None:
+    log = Log()
+    log.add(0.0, "c1", placed(0.0))
+    log.add(100.0, "c1", CallbackEnded("main", end, 1))
+    tally = log.fold().figures(NOON + 100).tally
+    ends = {
+        "connected": tally.callbacks_connected,
+        "abandoned": tally.callbacks_abandoned,
+        "gave-up": tally.callbacks_gave_up,
+        "expired": tally.callbacks_expired,
+        "cancelled": tally.callbacks_cancelled,
+    }
+    assert ends == {**dict.fromkeys(ends, 0), end: 1}
+    assert (tally.callbacks_waiting, tally.offered) == (0, 0)
+
+
+def test_who_is_rung_beside_the_one_who_answers_has_refused_nothing() -> None:
+    log = Log()
+    for agent, end in (("ann", "accepted"), ("bob", "withdrawn"), ("cid", "refused")):
+        log.add(1.0, "c1", OfferMade(agent, 1, "main", NOON + 60, 0))
+        log.agent(1, agent, "offered", "c1", "main")
+        log.add(5.0, "c1", OfferEnded(agent, 1, "main", end))  # type: ignore[arg-type]
+        log.agent(5, agent, "talking" if end == "accepted" else "available", "c1", "main")
+    statistics = log.fold()
+    told = {agent: statistics.work(NOON + 5, agent).offers for agent in ("ann", "bob", "cid")}
+    assert told == {"ann": {"accepted": 1}, "bob": {"withdrawn": 1}, "cid": {"refused": 1}}
+
+
+def test_breaks_by_reason_and_those_that_took_too_long() -> None:
+    log = Log()
+    log.add(0.0, "", AgentPresence("ann", "on-break", "lunch", until=NOON + 100))
+    log.add(100.0, "", BreakOverrun("ann", "lunch"))
+    assert log.fold().live(NOON + 101).over_limit == 1
+    log.add(130.0, "", AgentPresence("ann", "on-break", "lunch"))  # told again
+    assert log.fold().live(NOON + 131).over_limit == 1
+    log.add(150.0, "", AgentPresence("ann", "available"))
+    log.add(160.0, "", AgentPresence("ann", "on-break", "training"))
+    statistics = log.fold()
+    work = statistics.work(NOON + 200, "ann")
+    assert work.breaks == {"lunch": 150.0, "training": 40.0}
+    assert (work.seconds["on-break"], work.overruns) == (190.0, 1)
+    assert statistics.live(NOON + 200).over_limit == 0
+    assert statistics.worktime.overruns == 1
+
+
+def test_why_waits_grew_is_counted() -> None:
+    log = Log()
+    for reason in ("agent-left", "agent-left", "inserted-ahead"):
+        log.add(1.0, "c1", WaitRaised("main", reason, 5.0, 10.0))  # type: ignore[arg-type]
+    assert log.fold().raised == {("main", "agent-left"): 2, ("main", "inserted-ahead"): 1}
+
+
+def test_an_agent_who_does_nothing_for_days_is_counted_in_each_quarter() -> None:
+    log = Log()
+    log.agent(0, "ann", "on-break")
+    log.visit("c1", 3 * 86_400.0, "connected", 5.0)
+    statistics = log.fold()
+    spans = statistics.work_intervals(NOON + 3 * 86_400 + 10, "15min", "ann")
+    assert {work.seconds["on-break"] for _, work in spans[:-1]} == {900.0}
+    assert len(spans) == 2 * 96 + 1, "what is older was let go"
 
 
 def test_the_floor_s_own_facts_give_the_figures() -> None:
