@@ -362,8 +362,12 @@ class Engine:
         self.lookups.prepare(flows)
         self.directions.reload(settings)
         self.arrivals.reload(settings)
-        self.history.reload(settings)
-        self.floor.reload(settings, sounds)
+
+        def adopt() -> None:  # one turn: a replay decides at the time of the rules' fact
+            self.history.reload(settings)
+            self.floor.reload(settings, sounds)
+
+        self.turns.together(adopt)
         for agent in settings.agents:  # one who was gone and is back has their phone still
             if self.directions.phones_of(agent.id):
                 self.floor.set_reachable(agent.id)

@@ -39,7 +39,7 @@ class FloorHistory:
 
     def _adopt(self, rules: FloorRules) -> None:
         digest = self._pictures.adopt(rules)
-        self._engine.journal.append("", FloorRulesAdopted(digest), self._engine.clock.now())
+        self._engine.turns.fact("", FloorRulesAdopted(digest))
 
     def note(self, entry: Entry) -> None:
         """An entry is durable; called between turns, when the floor is at rest."""

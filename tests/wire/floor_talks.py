@@ -7,6 +7,9 @@ trunk that brings calls and leads out.
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -194,3 +197,13 @@ def facts_of(system: System, call: str) -> list[object]:
         return [entry.event for entry in cursor.take(1_000_000, 1 << 62) if entry.call == call]
     finally:
         cursor.close()
+
+
+def replays_alike(system: System) -> None:
+    """``offhook replay`` beside the running system: its log gives the same decisions again."""
+    command = [sys.executable, "-m", "main", "replay", "--json", "-c", str(system.config)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert told.returncode == 0, told.stdout + told.stderr
+    found = json.loads(told.stdout.splitlines()[-1])
+    assert found["decisions"] > 0, found
+    assert found["differences"] in (0, []), found

@@ -17,6 +17,7 @@ from tests.wire.floor_talks import (
     heard_last,
     hears,
     presence,
+    replays_alike,
 )
 from tests.wire.phones.baresip import Baresip
 from tests.wire.phones.base import Phone
@@ -342,3 +343,4 @@ async def test_who_is_rung_and_when(system: System, tmp_path: Path) -> None:
 def test_afterwards_nothing_is_left(system: System) -> None:
     system.nothing_is_left()
     system.still_runs()
+    replays_alike(system)

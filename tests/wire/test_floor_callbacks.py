@@ -20,20 +20,23 @@ from tests.wire.floor_talks import (
     heard_last,
     hears,
     presence,
+    replays_alike,
 )
 from tests.wire.phones import sound
 from tests.wire.phones.baresip import Baresip
 from tests.wire.phones.pjsip import Pjsip
 from tests.wire.system import System, eventually, running
-from tests.wire.talks import AGENT_HZ, CALLER_HZ, Room, together
+from tests.wire.talks import AGENT_HZ, CALLER_HZ, OTHER_HZ, Room, together
 
-TALK, PLACE, BUSY, CANCELLED, HELD = range(10, 15)
+TALK, PLACE, BUSY, CANCELLED, HELD, NEXT, IMPATIENT = range(10, 17)
 GROUPS: Mapping[int, Mapping[str, str]] = {
     TALK: {},
     PLACE: {},
     BUSY: {"callback": "{attempts: 2, retry_s: 1, ring_s: 5}"},
     CANCELLED: {},
     HELD: {},
+    NEXT: {"ring_timeout_s": "1.5"},
+    IMPATIENT: {},
 }
 
 
@@ -196,6 +199,48 @@ async def _agent_leaves(room: Room, caller: Outside) -> None:
         await asyncio.wait_for(caller.over.wait(), 3)
 
 
+async def _agent_does_not_answer(room: Room, caller: Outside) -> None:
+    """The caller is on the line already: stays there, with music, until the next one answers."""
+    first, second, _ = room.agents
+    async with room:
+        asleep = await room.phone(Baresip, first, OTHER_HZ)
+        awake = await room.phone(Pjsip, second, AGENT_HZ)
+        await _asks(room, caller)
+        await room.sign_in(first)
+        await caller.wait_for_ring()
+        caller.answer()
+        await asleep.wait("ringing")
+        await asleep.wait("over", 4)
+        assert not caller.over.is_set()
+        await room.sign_in(second)
+        await answers(awake)
+        await hears(caller, AGENT_HZ, "the second")
+        caller.hang_up()
+        left = await room.left_by(caller.user)
+        await _commented(room, left.ticket["call"], "Called back and connected")
+        assert left.ticket["agent"] == f"a{second}"
+        assert len(caller.rung) == 1
+
+
+async def _caller_gives_up(room: Room, caller: Outside) -> None:
+    """Called back, and gone before the agent answered: the agent is free, the ticket says so."""
+    extension = room.agents[0]
+    async with room:
+        phone = await room.phone(Pjsip, extension, AGENT_HZ)
+        await _asks(room, caller)
+        await room.sign_in(extension)
+        await caller.wait_for_ring()
+        caller.answer()
+        await phone.wait("ringing")
+        caller.hang_up()
+        await phone.wait("over", 3)
+        assert await presence(room, extension) == "available"
+        (ticket,) = room.system.tickets(caller.user)
+        assert ticket["status"] == "open"
+        await _commented(room, ticket["call"], "hung up before an agent answered")
+        assert await _places(room) == []
+
+
 async def test_callbacks(system: System, homes: dict[int, Outside], tmp_path: Path) -> None:
     """Talks, places, attempts, ends."""
 
@@ -208,9 +253,12 @@ async def test_callbacks(system: System, homes: dict[int, Outside], tmp_path: Pa
         _nobody_at_home(*scene(BUSY)),
         _cancelled(*scene(CANCELLED)),
         _agent_leaves(*scene(HELD)),
+        _agent_does_not_answer(*scene(NEXT)),
+        _caller_gives_up(*scene(IMPATIENT)),
     )
 
 
 def test_afterwards_nothing_is_left(system: System) -> None:
     system.nothing_is_left()
     system.still_runs()
+    replays_alike(system)

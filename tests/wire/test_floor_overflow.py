@@ -19,6 +19,7 @@ from tests.wire.floor_talks import (
     facts_of,
     floor_configuration,
     hears,
+    replays_alike,
 )
 from tests.wire.phones import sound
 from tests.wire.phones.baresip import Baresip
@@ -267,3 +268,4 @@ async def test_who_waited(system: System, carrier: Outside, tmp_path: Path) -> N
 def test_afterwards_nothing_is_left(system: System) -> None:
     system.nothing_is_left()
     system.still_runs()
+    replays_alike(system)
