@@ -46,8 +46,8 @@ def entries(folder: Path, registry: Registry, after: int = 0, up_to: int = _END)
 class LogReplay:
     """Feeds a ``Replay`` with entries of the log, from pictures on, over starts and reloads."""
 
-    def __init__(self, pictures: Pictures) -> None:
-        self.run = Replay()
+    def __init__(self, pictures: Pictures, *, judging: bool = True) -> None:
+        self.run = Replay(judging=judging)
         self.checked_from = 0
         self._pictures = pictures
         self._seqs = frozenset(pictures.seqs())
@@ -89,8 +89,7 @@ class LogReplay:
         found = self._pictures.load(seq)
         if found is None:
             return
-        if self.run.state is not None:
-            self.run.compare(seq, found[0])
+        if self.run.state is not None and self.run.compare(seq, found[0]):
             return
         self.run.begin(*found)
         self.checked_from = self.checked_from or seq + 1

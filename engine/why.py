@@ -145,7 +145,7 @@ def _from_log(merged: Merged, question: Question, place: Place, rest_s: float) -
     last = stored[-1].seq if stored and question.over else place.up_to
     pictures = Pictures(place.folder, place.version)
     begin = max((seq for seq in pictures.seqs() if seq < first), default=0)
-    log = LogReplay(pictures)
+    log = LogReplay(pictures, judging=False)
     log.begin_after(begin)
     for entry in _slowly(place, begin, last, rest_s):
         if _is_told(entry, question.call):

@@ -129,10 +129,12 @@ def _falls_due(state: FloorState, kind: Kind, ident: str) -> tuple[str, FloorEve
 
 class Replay:
     """Takes the floor's entries in order; ``begin`` where the state is known, ``lose`` where it
-    is not any more (a start, a gap in the log)."""
+    is not any more (a start, a gap in the log). Without ``judging`` the facts only change the
+    state."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, judging: bool = True) -> None:
         self.result = Result()
+        self._judging = judging
         self.state: FloorState | None = None
         self._digest = DecisionDigest()
         self._last: Entry | None = None
@@ -148,19 +150,21 @@ class Replay:
         self.state = None
         self._last = None
 
-    def compare(self, seq: int, picture: Picture) -> None:
-        """The replayed state must equal a picture taken after entry ``seq``; only its time may
-        be later, as not every look at the clock leaves a fact."""
-        if self.state is None:
-            return
+    def compare(self, seq: int, picture: Picture) -> bool:
+        """Whether the replayed state equals a picture taken after entry ``seq``; only its time
+        may be later, as not every look at the clock leaves a fact."""
+        if self.state is None or not self._judging:
+            return True
         self.result.pictures += 1
         self.state.now = max(self.state.now, picture.now)
         mine = take(self.state)
-        if mine != picture:
-            parts = [
-                name for name in Picture.__slots__ if getattr(mine, name) != getattr(picture, name)
-            ]
-            self._differ(seq, picture.now, "", f"a picture with other {', '.join(parts)}", "")
+        others = [
+            name for name in Picture.__slots__ if getattr(mine, name) != getattr(picture, name)
+        ]
+        if others:
+            recorded = f"a picture with other {', '.join(others)}"
+            self._differ(seq, picture.now, "", recorded, "what the facts before it made")
+        return not others
 
     def adopt(self, rules: FloorRules, entry: Entry) -> None:
         """Other rules from here on."""
@@ -175,7 +179,7 @@ class Replay:
         event = entry.event
         if not isinstance(event, FLOOR_FACTS):
             raise MisuseError(f"{type(event).__name__} is no fact of the floor")
-        if isinstance(event, OfferMade):
+        if isinstance(event, OfferMade) and self._judging:
             self.result.decisions += 1
             self._digest.add(entry.at, entry.call, event)
         state = self.state
@@ -188,7 +192,9 @@ class Replay:
             return
         self._pass_to(entry)
         state.now = entry.at
-        if isinstance(event, OfferMade):
+        if not self._judging:
+            pass
+        elif isinstance(event, OfferMade):
             self._judge(entry, next_fact(state))
         elif type(event) in _TIMED:
             self._judge_timed(entry, state, _TIMED[type(event)])
@@ -205,7 +211,7 @@ class Replay:
     def _pass_to(self, entry: Entry) -> None:
         """Time goes on: what happened at the instant before is all there."""
         state, last = self.state, self._last
-        if state is None or last is None or entry.at <= last.at:
+        if state is None or last is None or entry.at <= last.at or not self._judging:
             return
         self._complete()
         due = state.timers.next

@@ -263,10 +263,22 @@ def test_a_picture_that_does_not_fit_is_told() -> None:
     for entry in entries_of(watched):
         run.take(entry)
     good = take(watched.floor._desk.state)
-    run.compare(1, good)
-    run.compare(2, replace(good, fence=good.fence + 1))
+    assert run.compare(1, good)
+    assert not run.compare(2, replace(good, fence=good.fence + 1))
     (found,) = run.close(complete=True).differences
     assert found.recorded == "a picture with other fence"
+
+
+def test_following_without_judging_leads_to_the_same_state() -> None:
+    made, watched = a_day(1, calls=60)
+    run = Replay(judging=False)
+    run.begin(take(FloorState(made)), made)
+    for entry in entries_of(watched):
+        run.take(entry)
+    assert run.state is not None
+    state = watched.floor._desk.state
+    assert replace(take(run.state), now=state.now) == take(state)
+    assert run.close(complete=True).decisions == 0
 
 
 def test_time_before_the_last_ends_the_judging() -> None:
