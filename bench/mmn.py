@@ -173,7 +173,7 @@ def ideal_waits(row: Row, shared: Sequence[Numbers]) -> list[float | None]:
     return waits
 
 
-def ideal_batches(row: Row, calls: int) -> list[tuple[float, float, float]]:
+def ideal_batches(row: Row, calls: int, batches: int) -> list[tuple[float, float, float]]:
     """(P(wait), service level, ASA) of each batch of the recursion's long run. One batch before
     them is the warm-up: it begins with all agents at work."""
     chance = random.Random(f"long {row.seed}")
@@ -183,8 +183,8 @@ def ideal_batches(row: Row, calls: int) -> list[tuple[float, float, float]]:
     free = sorted(aht * log(1.0 - draw()) for _ in range(row.agents))
     at, wait, stays = 0.0, 0.0, INFINITE
     found = []
-    each = -(-calls // BATCHES)
-    for _ in range(BATCHES + 1):
+    each = -(-calls // batches)
+    for _ in range(batches + 1):
         waited = within = answered = 0
         waited_s = 0.0
         for _ in range(each):
@@ -239,8 +239,8 @@ def calls_planned(row: Row, quantile: float = 4.1) -> int:
     return max(CALLS_MIN, int(variance * arrivals * (quantile / HALF_WIDTH) ** 2))
 
 
-def compare(row: Row, calls: int, floor_calls: int, family: int) -> Agreement:
-    """Simulate one row."""
+def compare(row: Row, calls: int, floor_calls: int, family: int, count: int = BATCHES) -> Agreement:
+    """Simulate one row, its long run in ``count`` batches."""
     source = numbers(row, random.Random(f"floor {row.seed}"))
     shared = [next(source) for _ in range(floor_calls)]
     floor, ideal = floor_waits(row, shared), ideal_waits(row, shared)
@@ -248,14 +248,14 @@ def compare(row: Row, calls: int, floor_calls: int, family: int) -> Agreement:
         INFINITE if (mine is None) != (theirs is None) else abs((mine or 0.0) - (theirs or 0.0))
         for mine, theirs in zip(floor, ideal, strict=True)
     )
-    batches = ideal_batches(row, calls)
+    batches = ideal_batches(row, calls, count)
     shifts = [mine - theirs for mine, theirs in zip(_means(floor), _means(ideal), strict=True)]
     estimates = [
         estimate([batch[which] + shifts[which] for batch in batches], CONFIDENCE, family)
         for which in range(3)
     ]
     p_wait, level, asa_s = estimates
-    done = BATCHES * -(-calls // BATCHES)
+    done = count * -(-calls // count)
     return Agreement(row, p_wait, level, asa_s, done, floor_calls, difference_s)
 
 

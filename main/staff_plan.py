@@ -25,8 +25,8 @@ class StaffError(PeerError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """For one load. ``by_a`` where callers lose patience; ``trials`` as ``fewest`` made them, the
-    answer last; none where no simulation was wanted."""
+    """For one load. ``by_a`` where callers lose patience; ``trials`` as ``fewest`` made them,
+    none where no simulation was wanted."""
 
     load: Load
     aim: Aim
@@ -37,9 +37,12 @@ class Answer:
     @property
     def agents(self) -> int:
         """The best answer there is: simulated, else with patience, else without."""
-        if self.trials:
-            return self.trials[-1].agents
-        return (self.by_a or self.by_c).agents
+        return (self.best or self.by_a or self.by_c).agents
+
+    @property
+    def best(self) -> Trial | None:
+        """The first trial that reaches the aim."""
+        return next((trial for trial in self.trials if trial.reaches(self.aim)), None)
 
 
 @dataclass(frozen=True, slots=True)

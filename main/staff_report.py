@@ -34,12 +34,12 @@ def answer_table(found: Answer, shrinkage: float) -> str:
     rows.append(_formula_row("Erlang C", found.by_c))
     if found.by_a is not None:
         rows.append(_formula_row("Erlang A", found.by_a))
-    if found.trials:
-        rows.append(_trial_row("simulated", found.trials[-1], found))
+    if found.best is not None:
+        rows.append(_trial_row("simulated", found.best, found))
         rows += [
-            _trial_row("  one less" if step == 1 else f"  {step} less", trial, found)
-            for trial in sorted(found.trials[:-1], key=lambda trial: -trial.agents)
-            if (step := found.agents - trial.agents) == 1
+            _trial_row("  one less", trial, found)
+            for trial in found.trials
+            if trial.agents == found.agents - 1
         ]
     lines += table(rows)
     lines += ["", f"answer: {_answer(found.agents, shrinkage)}"]

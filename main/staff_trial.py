@@ -107,20 +107,14 @@ def steady(load: Load, agents: int, within_s: float, seed: int) -> Trial:
 
 
 def fewest(load: Load, aim: Aim, start: int, seed: int) -> list[Trial]:
-    """Trials around ``start`` agents until two neighbours are found of which only the larger
-    reaches the aim; the larger is last. At least as many agents as the load, where nobody hangs
-    up: fewer never catch up."""
+    """Trials around ``start`` agents, by number of agents, until one is found that reaches the
+    aim and is the smallest or has a neighbour below that does not. More agents than the load at
+    least, where nobody hangs up: fewer never catch up."""
     least = 1 if load.patience_s < INFINITE else int(load.erlangs) + 1
     agents = max(least, start)
     done = [steady(load, agents, aim.within_s, seed)]
-    if done[0].reaches(aim):
-        while agents > least:
-            agents -= 1
-            fewer = steady(load, agents, aim.within_s, seed)
-            if not fewer.reaches(aim):
-                return [fewer, *done]
-            done.insert(0, fewer)
-        return sorted(done, key=lambda trial: -trial.agents)
+    while done[0].reaches(aim) and done[0].agents > least:
+        done.insert(0, steady(load, done[0].agents - 1, aim.within_s, seed))
     while not done[-1].reaches(aim):
         agents += 1
         done.append(steady(load, agents, aim.within_s, seed))
