@@ -15,8 +15,9 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from config.errors import MisuseError
-from queues.dispatch import AWAY, Dispatch
+from queues.dispatch import Dispatch
 from queues.events import BreakOverrun, CallbackDue, CallPromoted, CallWidened, OfferMade
+from queues.leaving import may_wait_for
 from queues.offers import FLOOR_FACTS, FloorEvent
 from queues.picture import Picture, restore, take
 from queues.rules import FloorRules
@@ -227,7 +228,7 @@ class Replay:
         if left is not None:
             self._differ(last.seq, last.at, left[0], NOTHING, _told(left))
         due = state.timers.next
-        if due is not None and due <= state.now:
+        if due is not None and due <= last.at:
             self._differ(last.seq, last.at, "", NOTHING, f"something that was due at {due!r}")
 
     def _judge(self, entry: Entry, replayed: tuple[str, FloorEvent] | None) -> None:
@@ -241,12 +242,14 @@ class Replay:
         self.result.timers += 1
         ident = event.agent if isinstance(event, BreakOverrun) else entry.call
         due = state.timers.at(kind, ident)
-        if due is not None and due <= entry.at:
-            self._judge(entry, _falls_due(state, kind, ident))
-        elif not _agent_gone(state, entry):
-            told = NOTHING if due is None else f"that it is due at {due!r}"
-            recorded = _told((entry.call, event))
-            self._differ(entry.seq, entry.at, entry.call, recorded, told)
+        recorded = entry.call, event
+        if due is None or due > entry.at:
+            replayed, told = None, NOTHING if due is None else f"that it is due at {due!r}"
+        else:
+            replayed = _falls_due(state, kind, ident)
+            told = repr(replayed)
+        if replayed != recorded and not _agent_gone(state, entry):
+            self._differ(entry.seq, entry.at, entry.call, _told(recorded), told)
 
     def _differ(self, seq: int, at: float, call: str, recorded: str, replayed: str) -> None:
         self.result.different += 1
@@ -255,12 +258,14 @@ class Replay:
 
 
 def _agent_gone(state: FloorState, entry: Entry) -> bool:
-    """Whether the call is widened because the one agent it waits for went away."""
-    call = state.calls.get(entry.call)
-    if not isinstance(entry.event, CallWidened) or call is None or not call.wants.only:
+    """Whether the call is widened just because the one agent it waits for will not come."""
+    call, event = state.calls.get(entry.call), entry.event
+    if not isinstance(event, CallWidened) or call is None or not call.wants.only:
         return False
     agent = state.agents.get(call.wants.only)
-    return agent is None or agent.presence in AWAY
+    away = agent is None or not may_wait_for(agent, call.queue, call.wants)
+    same = (dict(call.wants.needs), call.wants.level_max) == (event.skills, event.level_max)
+    return away and same and not event.only
 
 
 def replay(rules: FloorRules, entries: Sequence[Entry], *, complete: bool = True) -> Result:
