@@ -7,7 +7,8 @@ API (times are unix seconds, or seconds from ``now``):
     joining(queue, now, ...)    -> Estimate | None for a call that would join now
     of(call, now)               -> Estimate | None for a call that waits
 
-None is "unknown": nobody who could answer is on duty, or the call does not wait. An estimate
+None is "unknown": nobody who could answer is on duty, the call does not wait, or it is a callback
+that rests until the next attempt. An estimate
 is about a caller who stays: in four cases of five an agent answers between ``low_s`` and
 ``high_s`` from now.
 
@@ -22,12 +23,14 @@ what ``of`` told beyond the facts (less than was promised before) is not known a
 
 from __future__ import annotations
 
+__all__ = ["Estimate", "Estimates"]
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from config.errors import MisuseError
 from config.values import changed
-from queues.estimate_ahead import Ahead, look, nobody, place_of
+from queues.estimate_ahead import Ahead, look, place_of
 from queues.estimate_model import Outlook
 from queues.estimate_promise import SLACK_S, Estimate, Track, promise, reason
 from queues.estimate_staff import LAST, Kind, Place, Pool, Staff
@@ -164,8 +167,10 @@ class Estimates:
 
     def _look(self, track: Track, now: float) -> tuple[Outlook, Ahead] | None:
         pool = track.pool
+        if track.resting:
+            return None
         if track.offers:
-            return self._ringing(pool), nobody()
+            return self._ringing(pool), Ahead()
         starvation_s = self._rules.starvation_s
         self._staff.refresh(pool)
         found = look(pool, track.place, track.since, now, starvation_s) if pool.duty else None
@@ -181,7 +186,7 @@ class Estimates:
         if not anybody.duty:
             return found
         later, ahead = look(anybody, track.place, track.since, now, starvation_s)
-        return Outlook(max(later.mean_s, left_s), later.variance), ahead
+        return later.not_before(left_s), ahead
 
     def _ringing(self, pool: Pool) -> Outlook:
         return Outlook(max(pool.learned.ring.mean, 0.1), RINGING)
@@ -312,7 +317,7 @@ class Estimates:
         track = self._tracks.get(call)
         if track is not None:
             self._take_out(track)
-            track.resting = True
+            track.resting, track.promise = True, None
 
     def _callback_due(self, call: str, event: CallbackDue, now: float) -> None:
         track = self._tracks.get(call)
@@ -334,7 +339,7 @@ class Estimates:
         if track is None:
             return
         looked = self._look(track, now)
-        ahead = looked[1] if looked is not None else nobody()
+        ahead = looked[1] if looked is not None else Ahead()
         track.promise = promise(track, now + event.high_s, now, self._facts, ahead)
 
     # Agents.

@@ -30,14 +30,14 @@ class Burden(NamedTuple):
 class Ahead:
     """What comes before a call.
 
-    ``own`` are the calls of its own kind and itself, ``work_s`` the seconds of work in them;
-    ``burdens`` are of the pools that share agents with this one; ``taken`` is how many agents
-    calls yet to come will keep busy that go first. ``releases`` is the sum: how often agents
-    of this pool must get free until this call's turn.
+    ``own`` are the calls of its own kind, ``work_s`` the seconds of work in them; ``burdens``
+    are of the pools that share agents with this one; ``taken`` is how many agents calls yet to
+    come will keep busy that go first. ``releases`` is how often agents of this pool must get
+    free until one answers this call; 0 where its phone rings already.
     """
 
-    own: float
-    work_s: float
+    own: float = 0.0
+    work_s: float = 0.0
     taken: float = 0.0
     releases: float = 0.0
     burdens: list[Burden] = field(default_factory=list)
@@ -52,11 +52,6 @@ class Ahead:
             self.burdens.append(Burden(count * cycle_s * pool.scale, both, rest, cycle_s))
 
 
-def nobody() -> Ahead:
-    """Nothing comes before the call any more."""
-    return Ahead(0.0, 0.0)
-
-
 def look(
     pool: Pool, place: Place, since: float, now: float, starvation_s: float
 ) -> tuple[Outlook, Ahead]:
@@ -67,16 +62,16 @@ def look(
     if place[0] == IN_CLASS and lift_s < found.mean_s:
         # The starvation bound comes first: from then on only earlier deadlines matter.
         later, ahead_then = _by_deadline(pool, place)
-        mean_s = max(later.mean_s, lift_s)
-        if mean_s < found.mean_s:
-            return Outlook(mean_s, later.variance), ahead_then
+        then = later.not_before(lift_s)
+        if then.mean_s < found.mean_s:
+            return then, ahead_then
     return found, ahead
 
 
 def _in_class(pool: Pool, place: Place, now: float, starvation_s: float) -> tuple[Outlook, Ahead]:
     in_class = place[0] == IN_CLASS
     rank = place[1]
-    ahead = Ahead(1.0, pool.learned.cycle.mean)
+    ahead = Ahead()
     lower: list[tuple[Pool, float, float]] = []  # lower classes, whom the starvation bound may lift
     for rival, both, rest in pool.rivals:
         line = rival.line
@@ -123,16 +118,18 @@ def _overtaken(pool: Pool, place: Place, now: float, ahead: Ahead) -> Outlook:
 
 def _by_deadline(pool: Pool, place: Place) -> tuple[Outlook, Ahead]:
     """As if the starvation bound had lifted all who wait: one order by deadline."""
-    ahead = Ahead(1.0, pool.learned.cycle.mean)
+    ahead = Ahead()
     for rival, both, rest in pool.rivals:
-        if rival.line and (count := rival.line.below((IN_CLASS, rival.rules.rank, 1, place[3]))):
+        line = rival.line
+        if line and (count := line.below((IN_CLASS, rival.rules.rank, 1, *place[3:]))):
             ahead.add(pool, rival, count, both, rest)
     return _drain(pool, ahead), ahead
 
 
 def _drain(pool: Pool, ahead: Ahead) -> Outlook:
+    learned = pool.learned
     agents = max(pool.duty - ahead.taken, pool.duty * (1.0 - OVERTAKEN_MAX))
-    releases, work_s = ahead.own, ahead.work_s
+    releases, work_s = 1.0 + ahead.own, learned.cycle.mean + ahead.work_s
     if ahead.burdens:
         seconds = clearing_s(ahead.work_s, ahead.burdens, agents)
         for burden in ahead.burdens:
@@ -140,7 +137,6 @@ def _drain(pool: Pool, ahead: Ahead) -> Outlook:
             work_s += mine_s
             releases += mine_s / burden.cycle_s
     ahead.releases = releases
-    learned = pool.learned
     return outlook(
         releases,
         agents,

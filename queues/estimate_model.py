@@ -31,6 +31,13 @@ class Outlook(NamedTuple):
         root = (max(seconds, 0.0) / self.mean_s) ** (1.0 / 3.0)
         return float((root - 1.0 + self.variance / 9.0) * 3.0 / sqrt(self.variance))
 
+    def not_before(self, seconds: float) -> Outlook:
+        """The same wait, if it cannot end earlier than that."""
+        if self.mean_s >= seconds:
+            return self
+        share = self.mean_s / seconds
+        return Outlook(seconds, self.variance * share * share + DRIFT)
+
 
 def drain_s(releases: float, rate: float, give_up: float) -> float:
     """Mean seconds until ``releases`` (1 or more), at ``rate`` a second while each caller still

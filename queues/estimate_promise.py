@@ -88,5 +88,7 @@ def _slower(track: Track, told: Promise, now: float, ahead: Ahead) -> bool:
     the promise allowed for."""
     if now >= told.high_at or track.pool.learned.cycle.mean > SLOWER * told.cycle_s:
         return True
+    if not told.releases:
+        return False
     course = (now - told.at) / (told.high_at - told.at)
     return told.releases - ahead.releases < int(course * told.releases)

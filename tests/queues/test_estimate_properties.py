@@ -13,6 +13,8 @@ from queues.estimate import Estimates
 from queues.events import (
     AgentPresence,
     AgentReachable,
+    CallbackMissed,
+    CallbackPlaced,
     CallChanged,
     CallPromoted,
     CallQueued,
@@ -41,6 +43,8 @@ class EstimateMachine(LifeMachine):
     """Every caller is told the estimate after every step; another keeper of estimates learns
     the same facts and is asked once in a while only."""
 
+    rules: Any  # the floor's, not hypothesis's
+
     def begin(self) -> None:
         if not hasattr(self, "told"):
             self.told: dict[str, Told] = {}
@@ -65,7 +69,7 @@ class EstimateMachine(LifeMachine):
         self.estimates.note(call, event, at)
         self.silent.note(call, event, at)
         self.facts.append((call, event))
-        if isinstance(event, CallChanged | CallQueued):
+        if isinstance(event, CallChanged | CallQueued | CallbackPlaced | CallbackMissed):
             self.told.pop(call, None)  # somebody decided otherwise about this very call
 
     @invariant()
