@@ -117,7 +117,7 @@ def explain(
     later = list(_later(state, waiting, event.agent))
     steps = state.rules.idle_step_s
     words = [
-        _who(event, steps, names, state.agents),
+        _who(event, at, steps, names, state.agents),
         _excluded(event, waiting.wants, names),
         _first(waiting, later, event.agent, at, state.rules, names),
     ]
@@ -138,7 +138,7 @@ def recorded(
         for agent, key in rows
     )
     words = [
-        _who(event, idle_step_s, names),
+        _who(event, at, idle_step_s, names),
         _excluded(event, known.wants, names),
         _standing_of(known, at),
     ]
@@ -177,7 +177,11 @@ def _why_not(agent: Agent, reason: str, wants: Wants, at: float, names: Names) -
 
 
 def _who(
-    event: OfferMade, idle_step_s: float, names: Names, agents: Mapping[str, Agent] | None = None
+    event: OfferMade,
+    at: float,
+    idle_step_s: float,
+    names: Names,
+    agents: Mapping[str, Agent] | None = None,
 ) -> str:
     """``Anna was rung because: level 1 in support (Boris: 2)``."""
     winner = names.get(event.agent, event.agent)
@@ -191,7 +195,7 @@ def _who(
         longer = f"about {seconds((key[1] - event.key[1]) * idle_step_s)}"
         if agents is not None:
             longer = seconds(agents[agent].idle_since - agents[event.agent].idle_since)
-        reason = advantage(event.key, key, other, event.strategy, longer, queue)
+        reason = advantage(event.key, key, other, event.strategy, longer, queue, at)
         reasons.append((_part(event.key, key), reason))
     told = [reasons[0][1]]
     told += [reason for part, reason in reasons[1:] if part != reasons[0][0]][:1]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from queues.agents import LEVEL, NO_PHONE, NOT_ASKED, SKILLS
 from queues.events import SortKey
 from queues.rules import PERSONAL
+from queues.strategies import share_of
 from queues.wants import Needs, Wants
 
 Names = Mapping[str, str]
@@ -135,11 +136,15 @@ def _figure(figure: float, strategy: str, idle_step_s: float, at: float) -> str:
         case "longest-idle" | "ring-all":
             return f"idle for about {seconds(at - figure * idle_step_s)}"
         case "least-occupied":
-            return f"occupied {figure:g} % of the time"
+            return f"occupied {_per_cent(figure, at)} of the time"
         case "fewest-calls":
             return f"{plural(int(figure), 'call')} taken"
         case "round-robin":
-            return "not rung in this queue yet" if figure == 0 else f"last rung by offer {figure:g}"
+            return (
+                "not rung in this queue yet"
+                if figure == 0
+                else f"last rung by offer number {figure:g}"
+            )
         case "linear":
             return f"position {figure:g}"
         case "best-skill":
@@ -151,14 +156,20 @@ def _figure(figure: float, strategy: str, idle_step_s: float, at: float) -> str:
 
 
 def advantage(
-    winner: SortKey, other: SortKey, name: str, strategy: str, longer: str, queue: str
+    winner: SortKey,
+    other: SortKey,
+    name: str,
+    strategy: str,
+    longer: str,
+    queue: str,
+    at: float,
 ) -> str:
     """Why the winner's key comes before another agent's (``name``): the first part that differs.
-    ``longer``: how much longer the winner was idle."""
+    ``longer``: how much longer the winner was idle; ``at``: when it was decided."""
     if winner[0] != other[0]:
         return f"level {winner[0]} in {queue} ({name}: {other[0]})"
     if winner[1] != other[1]:
-        return _better(winner[1], other[1], name, strategy, longer)
+        return _better(winner[1], other[1], name, strategy, longer, at)
     if winner[2] != other[2]:
         return (
             f"needed by {plural(winner[2], 'other queue')} ({name}: {other[2]}), all else being "
@@ -167,12 +178,13 @@ def advantage(
     return f"{TIE} ({name} was next)"
 
 
-def _better(mine: float, theirs: float, name: str, strategy: str, longer: str) -> str:
+def _better(mine: float, theirs: float, name: str, strategy: str, longer: str, at: float) -> str:
     match strategy:
         case "longest-idle" | "ring-all":
             return f"idle {longer} longer than {name}"
         case "least-occupied":
-            return f"occupied {mine:g} % of the time since sign-in ({name}: {theirs:g} %)"
+            others = _per_cent(theirs, at)
+            return f"occupied {_per_cent(mine, at)} of the time ({name}: {others})"
         case "fewest-calls":
             return f"{plural(int(mine), 'call')} taken since sign-in ({name}: {theirs:g})"
         case "round-robin" if mine == 0:
@@ -187,6 +199,15 @@ def _better(mine: float, theirs: float, name: str, strategy: str, longer: str) -
             return f"drawn by lot before {name}"
         case _:  # of another version
             return f"before {name} by {strategy}"
+
+
+def _per_cent(figure: float, at: float) -> str:
+    """The share of occupied time; a figure of another version may be beyond all bounds."""
+    try:
+        share = min(1.0, share_of(figure, at))
+    except OverflowError:
+        share = 1.0
+    return f"{100 * share:.3g} %"
 
 
 def raised(reason: str, low_s: float, high_s: float) -> str:

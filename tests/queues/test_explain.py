@@ -12,6 +12,7 @@ from queues.explain import Decision, Known, explain, recorded
 from queues.explain_wait import wait
 from queues.offers import Effect, Fact
 from queues.rules import AgentRules, FloorRules, QueueRules, Strategy, Widening
+from queues.strategies import busyness
 from queues.wants import Wants
 from queues.wording import Names, advantage, key_words, left_out, seconds
 from tests.queues.floors import Watched, rules
@@ -175,7 +176,7 @@ def test_from_the_fact_alone_winner_runners_up_and_counts_are_told() -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_has_its_words(strategy: str) -> None:
-    told = advantage((1, 2.0, 0), (1, 5.0, 0), "Boris", strategy, "30 s", "support")
+    told = advantage((1, 2.0, 0), (1, 5.0, 0), "Boris", strategy, "30 s", "support", 9.0)
     assert "Boris" in told
     assert strategy not in told
     assert key_words((1, 2.0, 3), strategy, 10.0, 100.0).endswith("3 other queues")
@@ -192,6 +193,18 @@ def test_every_strategy_is_explained_from_the_state(strategy: Any) -> None:
     assert told.agents[0].agent == told.event.agent
     assert told.event.strategy == strategy
     assert all(one.reason == "" for one in told.agents)
+
+
+def test_the_share_of_occupied_time_is_told_in_per_cent() -> None:
+    mine, theirs = busyness(0.12, 50.0), busyness(0.6, 50.0)
+    told = advantage(
+        (1, mine, 0), (1, theirs, 0), "Boris", "least-occupied", "", "support", 50.0 + 3600.0
+    )
+    assert told == "occupied 4.4 % of the time (Boris: 22 %)"
+    assert key_words((1, mine, 0), "least-occupied", 10.0, 50.0).startswith(
+        "level 1, occupied 12 %"
+    )
+    assert "occupied 100 %" in key_words((1, 1e9, 0), "least-occupied", 10.0, 50.0)
 
 
 def test_why_a_call_waits() -> None:
