@@ -7,6 +7,7 @@ keeps what follows the state before.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,10 +47,14 @@ class FiguresReader:
         self._kept_seq = self.statistics.seq
         self._kept_at = self._rows_at = clock.now()
         self._complaint = ""
+        self._one_keeps = asyncio.Lock()
         self._reader: Subscription | None = None
 
     def start(self) -> None:
         """Follow the journal from what is written down; call before the first append."""
+        if self._kept_seq > self._journal.last_seq:
+            log.error("figures go on, but the journal behind them is lost: who waited is removed")
+            self.statistics.part_with_log(self._clock.now())
         self._journal.hold(READER, self._kept_seq)
         self._reader = self._journal.subscribe(READER, self._kept_seq, self.deliver, PACE)
 
@@ -72,6 +77,10 @@ class FiguresReader:
 
     async def keep(self) -> None:
         """Write the state down, wholly or not at all."""
+        async with self._one_keeps:
+            await self._keep()
+
+    async def _keep(self) -> None:
         self._note_changes()
         self._kept_at = self._clock.now()
         try:

@@ -127,6 +127,16 @@ class FiguresFile:
         size = sum(map(len, self._parts.values()))
         if size <= self._base_bytes / 2 + SPARE_BYTES:
             return
+        self._parts, replaced = {}, self._parts
+        self._stale, stale = set(), self._stale
+        try:
+            await self._write_base(statistics)
+        except BaseException:
+            self._parts = replaced | self._parts
+            self._stale |= stale
+            raise
+
+    async def _write_base(self, statistics: Statistics) -> None:
         parts = []
         for start in intervals(statistics):
             parts.append(msgspec.Raw(msgspec.json.encode(interval(statistics, start))))
@@ -134,8 +144,6 @@ class FiguresFile:
         name, data = f"figures-{statistics.seq}.base", msgspec.json.encode(BaseFile(parts))
         await asyncio.to_thread(_replace, self._folder / name, data)
         self._base, self._base_bytes = name, len(data)
-        self._parts.clear()
-        self._stale.clear()
 
     async def keep(self, statistics: Statistics, unwritten: Unwritten) -> None:
         """Write the state down as it is now. Raises OSError."""

@@ -198,6 +198,18 @@ class Statistics:
             for tally in self.visits.cells(done.queue, done.enqueued):
                 tally.handling(done.talk_s, done.hold_s, done.wrap_up_s)
 
+    def part_with_log(self, at: float) -> None:
+        """The log that tells how it goes on is lost: who waited is removed, nobody is called
+        back, everybody is signed out."""
+        visits = self.visits
+        for call, visit in list(visits.visits.items()):
+            visits.ended(call, QueueVisitEnded(visit.queue, "removed", at - visit.enqueued), at)
+        for call, place in list(visits.places.items()):
+            visits.callback_ended(call, CallbackEnded(place.queue, "cancelled", place.attempts))
+        for agent, worker in self.worktime.workers.items():
+            if worker.presence != "signed-out":
+                self._presence("", AgentPresence(agent, "signed-out"), at)
+
     def take_changes(self) -> tuple[set[tuple[str, float]], set[tuple[str, float]]]:
         """(queue, interval) and (agent, interval) of the rows that changed since the last time;
         they may be forgotten from now on."""

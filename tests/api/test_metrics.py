@@ -9,7 +9,18 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
-from queues.events import Presence
+from queues.events import (
+    AgentPresence,
+    BreakOverrun,
+    CallbackEnd,
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    Presence,
+    RaiseReason,
+    VisitEnd,
+    WaitRaised,
+)
 from queues.tallies import SERVICE_LEVELS, WAIT_BUCKETS_S
 from router.events import Outcome
 from tests.api.fakes import Node
@@ -150,3 +161,71 @@ async def test_open_where_the_configuration_says_so(node: Node) -> None:
 def test_two_engines_do_not_share_a_registry(node: Node) -> None:
     create_app(node.engine)
     create_app(node.engine)
+
+
+async def test_the_floor_by_queue(node: Node) -> None:
+    at = node.time.at
+    node.fact("k", CallbackPlaced("support", "+37120000001", 0, 5, at, 1, at, at + 900), at - 80)
+    node.fact("k", CallbackMissed("support", 1, "busy", at), at - 70)
+    node.fact("l", CallbackPlaced("support", "+37120000001", 0, 5, at, 2, at, at + 900), at - 60)
+    node.fact("l", CallbackEnded("support", "gave-up", 3), at - 50)
+    node.fact("w", WaitRaised("support", "agent-left", 5.0, 10.0), at - 40)
+    await node.past_call("c1", waited_s=6.5)
+    await node.past_call("c2", outcome="missed", waited_s=30.0)
+    found = await families(node)
+
+    def told(name: str) -> dict[tuple[str, ...], float]:
+        return {
+            tuple(value for label, value in sample.labels.items() if label != "queue"): sample.value
+            for sample in found[f"offhook_{name}"].samples
+            if sample.labels["queue"] == "support"
+        }
+
+    assert told("answer_speed_seconds") == {(): 6.5}
+    assert told("abandon_ratio") == {(): 0.5}
+    assert told("offered") == {(): 2.0}
+    ended = told("visits_ended")
+    assert ended.keys() == {(end,) for end in get_args(VisitEnd)}
+    assert (ended[("connected",)], ended[("abandoned",)], sum(ended.values())) == (1.0, 1.0, 2.0)
+    assert told("waiting_callbacks") == {(): 1.0}
+    assert told("callbacks") == {(): 2.0}
+    assert told("callback_attempts_missed") == {(): 1.0}
+    over = told("callbacks_ended")
+    assert over.keys() == {(end,) for end in get_args(CallbackEnd)}
+    assert (over[("gave-up",)], sum(over.values())) == (1.0, 1.0)
+    raised = told("wait_raised")
+    assert raised == {
+        (reason,): 1.0 if reason == "agent-left" else 0.0 for reason in get_args(RaiseReason)
+    }
+    assert told("expected_wait_seconds") == {}, "nobody is on duty"
+
+
+async def test_the_expected_wait_is_told_while_somebody_works(node: Node) -> None:
+    node.talking("anna", "c1")
+    await node.settle()
+    family = (await families(node))["offhook_expected_wait_seconds"]
+    told = {s.labels["bound"]: s.value for s in family.samples if s.labels["queue"] == "support"}
+    assert 0.0 <= told["low"] <= told["high"]
+
+
+async def test_agents_as_a_whole(node: Node) -> None:
+    at = node.time.at
+    for agent, talked_s in (("anna", 300.0), ("boris", 100.0)):
+        node.fact("", AgentPresence(agent, "available"), at - 1_000)
+        node.fact(agent, AgentPresence(agent, "talking", queue="support"), at - 800)
+        node.fact(agent, AgentPresence(agent, "available"), at - 800 + talked_s)
+        node.fact("", AgentPresence(agent, "on-break", "lunch"), at - 400)
+    node.fact("", BreakOverrun("anna", "lunch"), at - 100)
+    await node.settle()
+    found = await families(node)
+    assert found["offhook_occupancy_ratio"].samples[0].value == 400 / 1_200
+    spread = values(found["offhook_agent_occupancy_ratio"], "quantile")
+    assert spread == {
+        "0.0": 100 / 600,
+        "0.25": 100 / 600,
+        "0.5": 100 / 600,
+        "0.75": 300 / 600,
+        "1.0": 300 / 600,
+    }
+    assert found["offhook_break_overruns"].samples[0].value == 1.0
+    assert found["offhook_agents_over_break_limit"].samples[0].value == 1.0

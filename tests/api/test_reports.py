@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from queues.events import (
 )
 from queues.tallies import SERVICE_LEVELS, Tally, WorkTally
 from router.events import CallConnected, CallTransferred
-from tests.api.fakes import NOON, Node
+from tests.api.fakes import NOON, Node, start_node
 
 DAY = 86_400.0
 
@@ -33,7 +34,7 @@ def presence(
     node.fact(call, AgentPresence(agent, what, **more), at)
 
 
-async def a_morning(node: Node) -> None:
+async def a_morning(node: Node, *, somebody_waits: bool = True) -> None:
     """Some calls with odd fractions of a second, a transfer, a break, a callback."""
     at = NOON - 7_200
     presence(node, at, "anna", "available")
@@ -59,7 +60,8 @@ async def a_morning(node: Node) -> None:
         NOON - 2_970,
     )
     node.fact("k", CallbackMissed("support", 1, "busy", NOON), NOON - 2_000)
-    node.fact("w", CallQueued("support", 0, 5, NOON - 80), NOON - 100)
+    if somebody_waits:
+        node.fact("w", CallQueued("support", 0, 5, NOON - 80), NOON - 100)
     await node.settle()
 
 
@@ -181,6 +183,32 @@ async def test_what_memory_has_let_go_comes_from_the_database(node: Node) -> Non
     assert [line["queue"] for line in one["items"]] == ["gone"]
     assert agents["seconds"] == {"available": 500.0, "on-break": 300.0}
     assert (agents["breaks"], agents["offers"]) == ({"lunch": 300.0}, {"refused": 2})
+
+
+async def test_a_restart_changes_no_figure(node: Node, tmp_path: Path, schema: Path) -> None:
+    """roramirez/qpanel#113: nothing is reset."""
+    await a_morning(node, somebody_waits=False)
+    routes = ("/reports/queues", "/reports/queues?step=day", "/reports/agents")
+    async with node.client() as client:
+        before = [(await client.get(route)).json() for route in routes]
+        counted = counters((await client.get("/metrics")).text)
+    await node.engine.stop()
+    again = await start_node(tmp_path, schema)
+    try:
+        async with again.client() as client:
+            assert [(await client.get(route)).json() for route in routes] == before
+            assert counters((await client.get("/metrics")).text) == counted
+    finally:
+        await again.engine.stop()
+
+
+def counters(text: str) -> dict[str, float]:
+    return {
+        f"{sample.name}{sample.labels}": sample.value
+        for family in text_string_to_metric_families(text)
+        if family.type in ("counter", "histogram") and "media" not in family.name
+        for sample in family.samples
+    }
 
 
 async def test_csv_by_accept_and_by_parameter(node: Node) -> None:

@@ -65,8 +65,39 @@ def away(tmp_path: Path) -> AsyncEngine:
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is written when a test says so: a thread of a former life would go on."""
     monkeypatch.setattr(figures_module, "PACE", figures_module.Pace(batch=50))
+    monkeypatch.setattr(figures_module, "KEEP_S", float("inf"))
+    monkeypatch.setattr(figures_module, "KEEP_ENTRIES", 1 << 40)
+
+
+async def test_the_state_is_written_from_time_to_time(
+    tmp_path: Path, away: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures_module, "KEEP_S", 30.0)
+    monkeypatch.setattr(figures_module, "KEEP_ENTRIES", 100)
+    file = tmp_path / "journal" / NAME
+    log = made_up_log(4, 300)
+    node = Node(tmp_path, away)
+    node.time.at = log[-1].at
+    node.reader._kept_at = node.time.at
+    await node.write(log[:99])
+    await node.caught_up()
+    assert not file.exists()
+    await node.write(log[99:100])
+    await node.caught_up()
+    first = file.stat().st_ino
+    node.time.at += 29.0
+    await node.write(log[100:101])
+    await node.caught_up()
+    assert file.stat().st_ino == first
+    node.time.at += 1.0
+    await node.write(log[101:102])
+    await node.caught_up()
+    assert file.stat().st_ino != first
+    node.journal.abandon()
+    await away.dispose()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -188,12 +219,20 @@ async def test_a_lost_journal_does_not_lose_the_figures(tmp_path: Path, away: As
         segment.unlink()
     node = Node(tmp_path, away)
     assert node.journal.recovered.last_seq == 0
+    straight, now = fold(log), log[-1].at + 5.0
+    for queue in straight.totals:
+        before, after = (
+            figures.figures(now, queue=queue) for figures in (straight, node.statistics)
+        )
+        assert after.tally.offered == before.tally.offered == after.tally.decided
+        assert after.tally.removed == before.tally.removed + before.waiting
+        assert after.tally.callbacks_waiting == 0
+        assert node.statistics.live_queue(now, queue).waiting == 0
+    assert node.statistics.live(now).agents.keys() <= {"signed-out"}
     (further,) = made_up_log(6, 1)
     entry = node.journal.append(further.call, further.event, log[-1].at)
     await node.journal.flush()
-    assert entry.seq == 301
-    assert node.statistics.seq == 301
-    assert node.statistics.outcomes.total() >= fold(log).outcomes.total()
+    assert entry.seq == node.statistics.seq == 301
     node.journal.abandon()
     await away.dispose()
 
