@@ -27,7 +27,7 @@ class FloorHistory:
         self.asking = Asking()
 
     def begin(self) -> None:
-        """After recovery, before the first decision of this start."""
+        """After the log was folded, before the first decision of this start."""
         self._pictures.cut(self._engine.journal.recovered.last_seq)
         self._adopt(state_of(self._engine.floor.floor).rules)
         self._begun = True

@@ -38,7 +38,7 @@ class Pictures:
 
     def __init__(self, journal: Path, version: str) -> None:
         self.kept = RulesKept(journal / "floor")
-        self._journal = journal
+        self.journal = journal
         self._folder = journal / "floor"
         self._version = version
         self._digest = ""
@@ -107,7 +107,7 @@ class Pictures:
 
     def _trim(self) -> None:
         """Remove what lies before the log, and the oldest of too many."""
-        first = min(segments(self._journal), default=1)
+        first = min(segments(self.journal), default=1)
         every = self._all()
         keep = [path for seq, path in every.items() if seq + 1 >= first][-PICTURES_MAX:]
         for path in set(every.values()) - set(keep):

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.journal_file import Cursor, Entry
+from engine.journal_file import HEADER_BYTES, Cursor, Entry, Header, path_of, segments
 from engine.pictures import Pictures
 from engine.registry import Registry
 from queues.events import FloorRulesAdopted
 from queues.offers import FLOOR_FACTS
 from queues.replay import Replay, Result
 from queues.state import FloorState
-from router.events import EngineStarted
 
 BATCH = 2_048
 _END = 2**63 - 1
@@ -43,6 +42,25 @@ def entries(folder: Path, registry: Registry, after: int = 0, up_to: int = _END)
         cursor.close()
 
 
+def starts(folder: Path) -> frozenset[int]:
+    """The first entry of each engine but the first: every start begins a segment, whose header
+    tells the generation. One that cannot be read counts as a start."""
+    found: set[int] = set()
+    before: int | None = None
+    for first in segments(folder):
+        path = path_of(folder, first)
+        try:
+            with path.open("rb") as file:
+                header = Header.unpack(file.read(HEADER_BYTES), path)
+        except FileNotFoundError:
+            continue  # every reader had it and it left meanwhile
+        generation = None if header is None else header.generation
+        if generation is None or before not in (None, generation):
+            found.add(first)
+        before = generation
+    return frozenset(found)
+
+
 class LogReplay:
     """Feeds a ``Replay`` with entries of the log, from pictures on, over starts and reloads."""
 
@@ -51,6 +69,7 @@ class LogReplay:
         self.checked_from = 0
         self._pictures = pictures
         self._seqs = frozenset(pictures.seqs())
+        self._starts = starts(pictures.journal)
         self._position: int | None = None
 
     def state_before(self, entry: Entry) -> FloorState | None:
@@ -71,11 +90,11 @@ class LogReplay:
         run, event = self.run, entry.event
         if self._position is not None and entry.seq != self._position + 1:
             run.lose()  # something is missing in between
+        elif entry.seq in self._starts:
+            run.lose()  # what the last engine was about to write is nowhere; a picture follows
         self._position = entry.seq
         if isinstance(event, FLOOR_FACTS):
             run.take(entry)
-        elif isinstance(event, EngineStarted):
-            run.lose()  # what the last engine was about to write is nowhere; a picture follows
         elif isinstance(event, FloorRulesAdopted):
             rules = self._pictures.kept.load(event.digest)
             if rules is None:

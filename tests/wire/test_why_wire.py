@@ -115,6 +115,9 @@ def check_after_a_crash(system: System, call: str, text: str) -> None:
 
 def check_from_the_disk(system: System, call: str, text: str) -> None:
     """Nothing runs any more."""
+    rows = system.rows("SELECT kind FROM decisions WHERE call = ? ORDER BY seq", call)
+    kinds = [row["kind"] for row in rows]
+    assert kinds == ["CallQueued", "OfferMade", "OfferEnded", "QueueVisitEnded"]
     said = offhook(system, "why", call)
     assert said.returncode == 0
     assert "does not answer" in said.stderr
