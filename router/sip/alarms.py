@@ -41,6 +41,10 @@ class Alarms:
     def is_set(self, owner: str, kind: str) -> bool:
         return kind in self._set.get(owner, ())
 
+    def of(self, owner: str) -> dict[str, float]:
+        """When the alarms of ``owner`` go off, by kind."""
+        return {kind: at for kind, (at, _) in self._set.get(owner, {}).items()}
+
     def due(self, now: float) -> tuple[str, str] | None:
         """Take the earliest (owner, kind) that is due, or None."""
         at = self.next

@@ -39,7 +39,7 @@ def authorise(core: Core, tx: str, call: Outstanding, response: Response, now: f
             credentials.user,
             credentials.ha1 or credentials.password,
             1,
-            core.token(),
+            _cnonce(core, call),
         )
     except ParseError:
         return False
@@ -57,6 +57,13 @@ def authorise(core: Core, tx: str, call: Outstanding, response: Response, now: f
     )
     _follow(call, tx, core.start(again, now))
     return True
+
+
+def _cnonce(core: Core, call: Outstanding) -> str:
+    """An INVITE that is sent anew after a crash must be the same one (RFC 3261 17.1.1)."""
+    if call.purpose == "invite":
+        return core.name_of(call.leg.id, f"cnonce {call.request.cseq.number}")
+    return core.token()
 
 
 def _read(values: list[str]) -> tuple[str, bool]:

@@ -16,7 +16,7 @@ def on_responded(core: Core, tx: str, response: Response, flow: Flow, now: float
     call = core.outstanding.get(tx)
     if call is None:
         return
-    _learn_stream(call, flow)
+    _learn_stream(core, call, flow)
     try:
         if (
             response.status in (401, 407)
@@ -34,13 +34,14 @@ def on_responded(core: Core, tx: str, response: Response, flow: Flow, now: float
         core.outstanding.pop(tx, None)
 
 
-def _learn_stream(call: Outstanding, flow: Flow) -> None:
+def _learn_stream(core: Core, call: Outstanding, flow: Flow) -> None:
     """The stream that was opened for our request now has its number."""
     dialog = call.dialog
     if flow.connection > 0 and dialog.flow.connection < 0 and call.flow.connection < 0:
         if (flow.host, flow.port) == (dialog.flow.host, dialog.flow.port):
             dialog.flow = flow
         dialog.hop = None if dialog.hop is None or dialog.hop != call.flow else flow
+        core.ledger.touch(call.leg.id)
 
 
 def _dispatch(core: Core, tx: str, call: Outstanding, response: Response, now: float) -> None:

@@ -11,8 +11,10 @@ from router.sip.alarms import Alarms
 from router.sip.dialog import Dialog, next_hop, request_in
 from router.sip.directory import Directory
 from router.sip.effects import CloseStream, Effect, Event, Flow, Send
+from router.sip.ledger import Ledger
 from router.sip.leg import Leg, Outstanding, Purpose
 from router.sip.message import Request, Response, response_to
+from router.sip.names import Names
 from router.sip.transaction import Transactions
 from router.sip.transaction_events import TransactionEvent, TransactionLimits
 from router.sip.uri import host_port
@@ -41,11 +43,15 @@ class Core:
         directory: Directory,
         token: Callable[[], str],
         local_host: Callable[[Flow], tuple[str, int]],
+        name_of: Names,
     ) -> None:
         self.settings = settings
         self.directory = directory
         self.token = token
         self.local_host = local_host
+        self.name_of = name_of
+        self.legs: dict[str, Leg] = {}
+        self.ledger = Ledger(self.legs)
         self.transactions = Transactions(
             limits=TransactionLimits(
                 settings.limits.transactions_max, settings.limits.retry_after_s
@@ -54,9 +60,9 @@ class Core:
             sent_by=local_host,
             t1=T1_S,
             t2=T2_S,
+            ledger=self.ledger,
         )
         self.alarms = Alarms()
-        self.legs: dict[str, Leg] = {}
         self.tags: dict[str, Leg] = {}  # by the tag that is ours
         self.invited: dict[str, Leg] = {}  # by the server transaction of an open INVITE
         self.outstanding: dict[str, Outstanding] = {}  # by client transaction
@@ -115,8 +121,13 @@ class Core:
         return self.start(Outstanding(purpose, leg, dialog, request, next_hop(dialog)), now)
 
     def start(self, call: Outstanding, now: float) -> str:
-        """Send what ``call`` describes; its responses come back to it."""
-        tx, outcome = self.transactions.request(call.request, call.flow, now)
+        """Send what ``call`` describes; its responses come back to it. An INVITE that makes a
+        leg has a branch of its own for each CSeq, so that sending it anew repeats it."""
+        branch = ""
+        if call.purpose == "invite":
+            branch = self.name_of(call.leg.id, f"branch {call.request.cseq.number}")
+        tx, outcome = self.transactions.request(call.request, call.flow, now, branch)
+        self.transactions.own(tx, call.leg.id)
         self.outstanding[tx] = call
         self.take(outcome)
         return tx
@@ -132,6 +143,7 @@ class Core:
             extra.append(("Content-Type", SDP))
         ack = request_in(dialog, "ACK", extra, body, call.request.cseq.number)
         sent = call.acks[dialog.remote_tag] = self.transactions.send_ack(ack, next_hop(dialog))
+        self.ledger.touch(call.leg.id)
         self.out += sent
 
     def acknowledge_again(self, call: Outstanding, tag: str) -> bool:

@@ -196,16 +196,18 @@ def comes_from(dialog: Dialog, flow: Flow) -> None:
         dialog.hop = None
 
 
-def stream_is_gone(dialog: Dialog, connection: int) -> None:
-    """The stream of the dialog's flow closed: ask for a new one, to the remote target's port."""
+def stream_is_gone(dialog: Dialog, connection: int) -> bool:
+    """The stream of the dialog's flow closed: ask for a new one, to the remote target's port.
+    False where it takes another."""
     if dialog.flow.connection != connection or dialog.flow.transport != "tcp":
-        return
+        return False
     flow = dialog.flow
     port = flow.port
     with contextlib.suppress(PeerError):
         port = flow_of(Uri.parse(dialog.target), flow.listener).port
     dialog.flow = Flow(flow.transport, flow.host, port, -1, flow.listener)
     dialog.hop = None
+    return True
 
 
 def _contact_of(message: Request | Response) -> str:

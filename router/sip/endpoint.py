@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from config.errors import MisuseError
 from config.settings import Sip
 from router.sip import changes, indialog, outgoing, reliable, transfer
+from router.sip.adopting import Adoption
 from router.sip.alarmed import on_alarm
 from router.sip.client import on_failed, on_responded
 from router.sip.core import Core
@@ -18,11 +19,15 @@ from router.sip.dialog import stream_is_gone
 from router.sip.directory import Directory
 from router.sip.effects import HOPS, Effect, Event, Flow, RegistrationChanged
 from router.sip.gate import Gate
+from router.sip.keeping import keep
+from router.sip.kept import KeptLeg
 from router.sip.leg import Leg
-from router.sip.leg_table import LegEvent
+from router.sip.leg_table import LegEvent, State
 from router.sip.message import ParseError, Request, Uri
+from router.sip.names import Names
 from router.sip.parser import ParseLimits, parse_message
 from router.sip.registrar import Contact, Registrar
+from router.sip.server import on_acked, on_cancel, on_requested
 from router.sip.stateless import answer_unparsable
 from router.sip.target import Credentials, Target, flow_of
 from router.sip.transaction_events import (
@@ -32,17 +37,20 @@ from router.sip.transaction_events import (
     Responded,
     TimedOut,
 )
-from router.sip.useragent import Why, fire
+from router.sip.useragent import Why, fire, repeat_2xx
 
 Output = list[Effect | Event]
+
+CSEQ_SKIP = 1000
 
 
 class Endpoint:
     """All SIP state of a node: transactions, dialogs, registrations.
 
     ``token`` gives a fresh unguessable string of letters and digits (leg ids of incoming calls,
-    tags, branches, Call-IDs); ``nonce_secret`` keys the digest nonces (at least 16 bytes);
-    ``local_host`` tells the (host, port) that peers of a flow reach us at.
+    branches); ``nonce_secret`` keys the digest nonces (at least 16 bytes) and the names of legs
+    (tags, Call-IDs, the branch of an INVITE), so it outlives the process; ``local_host`` tells
+    the (host, port) that peers of a flow reach us at.
 
     A leg that is over or was never there is no error: nothing happens (its end and the call
     layer's wish may cross). MisuseError is for what the leg's state forbids: answering an
@@ -62,7 +70,7 @@ class Endpoint:
         self._limits = ParseLimits(
             limits.message_bytes_max, limits.body_bytes_max, limits.headers_max
         )
-        self._core = Core(settings, directory, token, local_host)
+        self._core = Core(settings, directory, token, local_host, Names(nonce_secret))
         self._registrar = Registrar(settings)
         self._gate = Gate(self._core, self._registrar, nonce_secret)
         self._now = 0.0
@@ -92,9 +100,9 @@ class Endpoint:
         for user, left in self._registrar.stream_closed(connection):
             core.tell(RegistrationChanged(user, left))
         for leg in core.legs.values():
-            stream_is_gone(leg.dialog, connection)
-            for fork in leg.forks.values():
-                stream_is_gone(fork, connection)
+            lost = [stream_is_gone(dialog, connection) for dialog in leg.dialogs()]
+            if any(lost):
+                core.ledger.touch(leg.id)
         core.take(core.transactions.stream_closed(connection, now))
         return self._done(now)
 
@@ -146,12 +154,15 @@ class Endpoint:
         """200 with a session description; Confirmed follows, or Ended('no ack').
 
         While a reliable provisional response with a session description waits for its PRACK,
-        the 200 waits with it. Once such a one was acknowledged, the 200 carries none.
+        the 200 waits with it. Once such a one was acknowledged, the 200 carries none. A leg that
+        was answered already sends that 200 again until its ACK.
         """
         found = self._leg(leg, incoming=True)
-        if found is None or found.held_answer is not None:
+        if found is None or found.held_answer is not None or found.state == "confirmed":
             return []
-        if found.state == "invited" and reliable.answer_must_wait(found):
+        if found.state == "answered":
+            repeat_2xx(self._core, found, now)
+        elif found.state == "invited" and reliable.answer_must_wait(found):
             found.held_answer = body
         else:
             self._fire(found, "answer", now, Why(body=body))
@@ -193,12 +204,15 @@ class Endpoint:
         ``body`` b"" asks the peer for the offer: then Answered.body is that offer and the
         call layer owes ``acknowledge``. ``caller`` is the user part of From. An INVITE on behalf
         of another has ``max_forwards`` one below that one's (RFC 7332). PeerError for a target
-        that is no SIP URI; MisuseError for a leg that is there already, or below 0 hops.
+        that is no SIP URI; MisuseError below 0 hops.
+
+        The same leg, target and body give the same bytes, so that to call again after a crash
+        is a retransmission. For a leg that is there, or was just now, nothing happens.
         """
-        if leg in self._core.legs:
-            raise MisuseError(f"leg {leg!r} is there already")
         if max_forwards < 0:
             raise MisuseError("no hops left")
+        if self._core.ledger.holds(leg):
+            return []
         made = outgoing.new_leg(
             self._core, leg, target, body, caller, caller_name, credentials, headers, max_forwards
         )
@@ -263,6 +277,39 @@ class Endpoint:
             transfer.done(self._core, found, status, now)
         return self._done(now)
 
+    # --- another process goes on ----------------------------------------------------------
+
+    def take_changed(self) -> set[str]:
+        """Legs of which ``keep`` would give something else than when this was last asked, but
+        for timers. A leg of which nothing is left comes once more, then ``keep`` gives None."""
+        return self._core.ledger.take()
+
+    def keep(self, leg: str) -> KeptLeg | None:
+        """Everything that another process needs to go on with this leg."""
+        return keep(self._core, leg)
+
+    def adopt(
+        self,
+        kept: KeptLeg,
+        now: float,
+        *,
+        credentials: Credentials | None = None,
+        streams: Mapping[int, int] | None = None,
+        cseq_skip: int = CSEQ_SKIP,
+    ) -> Output:
+        """Go on with a leg of another process. Nothing is told of what was told there.
+
+        ``credentials`` as ``invite`` had them. ``streams``: numbers of streams there and here;
+        those not named are gone, and what waits for an answer over one is sent again.
+        ``cseq_skip`` leaves room for requests that the other process sent and nobody knows of.
+        """
+        Adoption(self._core, now, streams or {}, cseq_skip).adopt(kept, credentials)
+        return self._done(now)
+
+    def states(self) -> dict[str, State]:
+        """The legs that are alive, and where they stand (see ``leg_table``)."""
+        return {leg.id: leg.state for leg in self._core.legs.values()}
+
     # --- registrations and addresses ------------------------------------------------------
 
     def contacts(self, user: str) -> list[Contact]:
@@ -303,8 +350,11 @@ class Endpoint:
 
     def _leg(self, leg: str, incoming: bool | None = None) -> Leg | None:
         found = self._core.legs.get(leg)
-        if found is not None and incoming is not None and found.incoming is not incoming:
+        if found is None:
+            return None
+        if incoming is not None and found.incoming is not incoming:
             raise MisuseError(f"leg {leg!r} goes the other way")
+        self._core.ledger.touch(leg)
         return found
 
     def _fire(self, leg: Leg, event: LegEvent, now: float, why: Why) -> None:
@@ -329,38 +379,12 @@ class Endpoint:
             if isinstance(event, Responded):
                 on_responded(core, event.tx, event.response, event.flow, now)
             elif isinstance(event, Requested):
-                self._on_requested(event.tx, event.request, event.flow, now)
+                on_requested(core, self._gate, event.tx, event.request, event.flow, now)
             elif isinstance(event, Acked):
-                self._on_acked(event.request, now)
+                on_acked(core, event.request, now)
             elif isinstance(event, CancelAsked):
-                self._on_cancel(event.tx, now)
+                on_cancel(core, event.tx, now)
             elif isinstance(event, TimedOut):
                 on_failed(core, event.tx, 408, now)
             else:
                 on_failed(core, event.tx, 503, now)
-
-    def _on_requested(self, tx: str, request: Request, flow: Flow, now: float) -> None:
-        core = self._core
-        try:
-            if request.to.tag is not None:
-                indialog.on_request(core, tx, request, flow, now)
-            else:
-                self._gate.on_request(tx, request, flow, now)
-        except ParseError as error:
-            core.respond(tx, request, error.status, now, reason=error.reason)
-
-    def _on_acked(self, request: Request, now: float) -> None:
-        try:
-            indialog.on_ack(self._core, request, now)
-        except ParseError:
-            return  # an ACK is never answered (RFC 3261 17)
-
-    def _on_cancel(self, tx: str, now: float) -> None:
-        """RFC 3261 9.2: the INVITE is answered 487; of a re-INVITE the session stays."""
-        leg = self._core.invited.pop(tx, None)
-        if leg is None:
-            return
-        if leg.tx == tx:
-            fire(self._core, leg, "cancelled", now, Why(cause="cancel"))
-        else:
-            changes.refuse(self._core, leg, 487, now)

@@ -78,7 +78,7 @@ def on_invite(core: Core, tx: str, request: Request, flow: Flow, peer: Peer, now
         id=event.leg,
         state="invited",
         incoming=True,
-        dialog=of_invite(request, flow, core.token(), peer.pinned),
+        dialog=of_invite(request, flow, core.name_of(event.leg, "tag"), peer.pinned),
         invite=request,
         tx=tx,
         received=request.body,
@@ -87,6 +87,7 @@ def on_invite(core: Core, tx: str, request: Request, flow: Flow, peer: Peer, now
         exchange="theirs" if request.body else "none",
     )
     core.keep(leg)
+    core.transactions.own(tx, leg.id)
     core.invited[tx] = leg
     if lifetime:
         core.alarms.set(leg.id, "invite expires", now + lifetime)  # RFC 3261 13.3.1

@@ -54,6 +54,7 @@ def on_request(core: Core, tx: str, request: Request, flow: Flow, now: float) ->
         core.respond(tx, request, 481, now)
         return
     leg, dialog = found
+    core.transactions.own(tx, leg.id)
     tag = dialog.local_tag
     number = request.cseq.number
     if number < dialog.remote_cseq:
@@ -105,6 +106,7 @@ def on_ack(core: Core, request: Request, now: float) -> None:
         return
     leg.unacked = None
     core.alarms.clear(leg.id, "2xx")
+    core.ledger.touch(leg.id)
     body = request.body if unacked.late and request.content_type == SDP else b""
     if not fire(core, leg, "acked", now, Why(body=body)):
         changes.on_ack(core, leg, body)

@@ -89,6 +89,10 @@ class Leg:
     transfers: int = 0  # REFERs taken
     leaving: str = ""  # our BYE's transaction
 
+    def dialogs(self) -> list[Dialog]:
+        """Its own, then those of its forks."""
+        return [self.dialog, *self.forks.values()]
+
 
 Purpose = Literal["invite", "change", "refresh", "bye", "prack", "notify"]
 

@@ -32,11 +32,11 @@ def new_leg(
 ) -> Leg:
     """A leg about to call. ParseError for a target that is no SIP URI."""
     uri = Uri.parse(target.uri)
-    tag, domain = core.token(), core.settings.domain
+    tag, domain = core.name_of(leg_id, "tag"), core.settings.domain
     user = f"{quote(caller, safe=_USER_SAFE)}@" if caller else ""
     display = f"{quoted(caller_name)} " if caller_name else ""
     seed = Dialog(
-        call_id=f"{core.token()}@{domain}",
+        call_id=f"{core.name_of(leg_id, 'call')}@{domain}",
         local_tag=tag,
         remote_tag="",
         local=f"{display}<sip:{user}{domain}>;tag={tag}",
@@ -103,12 +103,13 @@ def on_response(core: Core, call: Outstanding, response: Response, now: float) -
         _on_refusal(core, call, response, now)
 
 
-def _fork(leg: Leg, response: Response) -> Dialog | None:
+def _fork(core: Core, leg: Leg, response: Response) -> Dialog | None:
     """The early dialog of a response, made when its tag is new; None beyond the limit."""
     tag = response.to.tag or ""
     dialog = leg.forks.get(tag)
     if dialog is None and len(leg.forks) < EARLY_DIALOGS_MAX:
         dialog = leg.forks[tag] = of_response(leg.dialog, response)
+        core.ledger.touch(leg.id)
     return dialog
 
 
@@ -117,7 +118,7 @@ def _on_provisional(core: Core, call: Outstanding, response: Response, now: floa
     if leg.state not in ("calling", "cancelling"):
         return
     if response.to.tag:
-        dialog = _fork(leg, response)
+        dialog = _fork(core, leg, response)
         if dialog is None or not prove(core, call, dialog, response, now):
             return
         if response.body and "100rel" in response.require:

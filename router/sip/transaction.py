@@ -12,6 +12,7 @@ from collections.abc import Callable
 from config.errors import MisuseError
 from router.sip import stateless
 from router.sip.effects import CloseStream, Flow, Send
+from router.sip.ledger import Ledger
 from router.sip.lexical import split
 from router.sip.message import Request, Response, mark_received, response_to
 from router.sip.transaction_events import (
@@ -61,11 +62,12 @@ class Transactions:
         t1: float = 0.5,
         t2: float = 4.0,
         t4: float = 5.0,
+        ledger: Ledger | None = None,
     ) -> None:
         self._limits = limits
         self._branch = branch
         self._sent_by = sent_by
-        self._machine = Machine(t1, t2, t4)
+        self._machine = Machine(t1, t2, t4, ledger)
 
     # --- the network ---------------------------------------------------------------------
 
@@ -141,8 +143,11 @@ class Transactions:
 
     # --- the transaction user --------------------------------------------------------------
 
-    def request(self, request: Request, flow: Flow, now: float) -> tuple[str, Outcome]:
-        """Send ``request`` in a new client transaction; puts a Via on top of it.
+    def request(
+        self, request: Request, flow: Flow, now: float, branch: str = ""
+    ) -> tuple[str, Outcome]:
+        """Send ``request`` in a new client transaction; puts a Via on top of it, with this
+        branch or a fresh one.
 
         The layer keeps an INVITE for its ACK and CANCEL: do not change it afterwards, send a
         copy without the Via when it must go again (other credentials, other target).
@@ -150,7 +155,7 @@ class Transactions:
         """
         if request.method in ("ACK", "CANCEL"):
             raise MisuseError(f"{request.method} is no request of its own")
-        branch = self._put_via(request, flow)
+        branch = self._put_via(request, flow, branch)
         out: Outcome = []
         return self._machine.open_client(request, branch, flow, now, out).id, out
 
@@ -183,6 +188,28 @@ class Transactions:
         """
         self._put_via(request, flow)
         return [Send(flow, request.encode())]
+
+    def own(self, tx: str, leg: str) -> None:
+        """The transaction belongs to this leg: it is kept and adopted with it."""
+        found = self._machine.open.get(tx)
+        if found is not None:
+            self._machine.own(found, leg)
+
+    def find(self, tx: str) -> Transaction | None:
+        """An open transaction, to be kept."""
+        return self._machine.open.get(tx)
+
+    def adopt(self, tx: Transaction) -> None:
+        """Take a transaction of another process, its timers as they stand. One that is here
+        already stays."""
+        if tx.id not in self._machine.open:
+            self._machine.adopt(tx)
+
+    def move(self, tx: str, flow: Flow) -> None:
+        """What the transaction sends goes over ``flow`` from now on."""
+        found = self._machine.open.get(tx)
+        if found is not None:
+            self._machine.move(found, flow)
 
     def state(self, tx: str) -> State:
         """Where a transaction stands; "terminated" when it is gone."""
@@ -275,11 +302,12 @@ class Transactions:
             self._machine.merges[tx.merge_key] = key
         self._machine.enter(tx)
         if kind == "invite-server":
-            self._machine.step(tx, "1xx", now, out, response_to(request, 100))
+            tx.data = response_to(request, 100).encode()  # unless another goes first
+            self._machine.begin(tx, now, out)
         out.append(Requested(key, request, flow))
 
-    def _put_via(self, request: Request, flow: Flow) -> str:
-        branch = stateless.COOKIE + self._branch()
+    def _put_via(self, request: Request, flow: Flow, name: str = "") -> str:
+        branch = stateless.COOKIE + (name or self._branch())
         sent_by = host_port(*self._sent_by(flow))
         # RFC 3581 3: rport without a value asks for it
         via = f"SIP/2.0/{flow.transport.upper()} {sent_by};rport;branch={branch}"

@@ -21,7 +21,7 @@ class TransactionLimits:
 class Requested:
     """A new request opened the server transaction ``tx``; answer it with ``respond``.
 
-    100 for an INVITE was sent. Never ACK, never CANCEL.
+    An INVITE that is not answered within 200 ms gets a 100. Never ACK, never CANCEL.
     """
 
     tx: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from router.sip.effects import CloseStream, Flow, Send
+from router.sip.ledger import Ledger
 from router.sip.message import Headers, Request, Response
 from router.sip.transaction_events import (
     Acked,
@@ -23,6 +24,7 @@ from router.sip.transaction_tables import (
     Action,
     Event,
     Kind,
+    State,
     TimerEvent,
 )
 
@@ -31,12 +33,18 @@ Outcome = list[Send | CloseStream | TransactionEvent]
 # RFC 3261 17.1.1.3 and 9.1: what ACK and CANCEL take over from the INVITE as it stands
 _TAKEN = frozenset({"From", "Call-ID", "Route"})
 
+_TRYING_S = 0.2  # RFC 3261 17.2.1
+
+_IDLE = frozenset({"accepted", "completed", "confirmed"})
+_NO_NEWS = frozenset({"1xx", "timer 100"})
+
 
 class Machine:
     """The open transactions and their timers."""
 
-    def __init__(self, t1: float, t2: float, t4: float) -> None:
+    def __init__(self, t1: float, t2: float, t4: float, ledger: Ledger | None = None) -> None:
         self._t2 = t2
+        self._ledger = Ledger() if ledger is None else ledger
         self._unreliable_s, self._reliable_s = _durations(t1, t4)
         self.open: dict[str, Transaction] = {}
         self.merges: dict[str, str] = {}  # RFC 3261 8.2.2.2 -> id of the transaction
@@ -58,16 +66,39 @@ class Machine:
         )
         self.enter(tx)
         out.append(Send(flow, tx.data))
-        self._start(tx, INITIAL_TIMERS[kind], now, out)
+        self.begin(tx, now, out)
         return tx
+
+    def begin(self, tx: Transaction, now: float, out: Outcome) -> None:
+        """Start the timers that a fresh transaction runs."""
+        self._start(tx, INITIAL_TIMERS[tx.kind], now, out)
+
+    def adopt(self, tx: Transaction) -> None:
+        """Enter a transaction as it stands, in the middle of its life."""
+        self.enter(tx)
+        if tx.merge_key:
+            self.merges[tx.merge_key] = tx.id
+        if tx.owner:
+            self._ledger.own(tx.id, tx.owner)
+        if tx.resend_at != NEVER:
+            self.timers.start(tx, tx.resend_event, tx.resend_at, tx.resend_interval)
+        if tx.ends_at != NEVER:
+            self.timers.start(tx, tx.ends_event, tx.ends_at)
 
     def enter(self, tx: Transaction) -> None:
         self.open[tx.id] = tx
         self.paths.setdefault(path_of(tx.flow), {})[tx.id] = None
 
+    def own(self, tx: Transaction, leg: str) -> None:
+        """``tx`` belongs to this leg."""
+        tx.owner = leg
+        self._ledger.own(tx.id, leg)
+
     def _leave(self, tx: Transaction) -> None:
         TimerHeap.stop(tx)
         del self.open[tx.id]
+        if tx.owner:
+            self._ledger.disown(tx.id, tx.owner)
         self._leave_path(tx)
         if tx.merge_key and self.merges.get(tx.merge_key) == tx.id:
             del self.merges[tx.merge_key]
@@ -101,6 +132,8 @@ class Machine:
         row = TABLES[tx.kind].get((tx.state, event))
         if row is None:
             return
+        if tx.owner and row.to != tx.state:
+            self._note(tx, row.to, event)
         tx.state = row.to
         if row.to == "accepted":
             tx.request = None  # the ACK of a 2xx is the user's
@@ -110,6 +143,15 @@ class Machine:
             self._leave(tx)
         elif row.timers is not None:
             self._start(tx, row.timers, now, out)
+
+    def _note(self, tx: Transaction, to: State, event: Event) -> None:
+        """What another process must know of a transition. Not: that a provisional came (our
+        request goes again, and it with it), or that a transaction without a part to play ended."""
+        if tx.state in _IDLE or event in _NO_NEWS:
+            return
+        if tx.kind == "client" and to == "completed":
+            self._ledger.disown(tx.id, tx.owner)  # it would only swallow repeated answers
+        self._ledger.touch(tx.owner)
 
     def _do(
         self,
@@ -143,7 +185,9 @@ class Machine:
         elif action == "cancel":
             branch = tx.id.split("|")[1]
             cancel = _cancel_of(cast(Request, tx.request))
-            self.open_client(cancel, branch, tx.flow, now, out)
+            opened = self.open_client(cancel, branch, tx.flow, now, out)
+            if tx.owner:
+                self.own(opened, tx.owner)
         elif action == "cancelled":
             out.append(CancelAsked(tx.id, cast(Request, message), flow))
         elif tx.method != "CANCEL":
@@ -193,6 +237,7 @@ def _durations(t1: float, t4: float) -> tuple[dict[TimerEvent, float], dict[Time
         "timer K": t4,
         "timer L": 64 * t1,
         "timer M": 64 * t1,
+        "timer 100": _TRYING_S,
         "timer cancel": 64 * t1,
     }
     zero: dict[TimerEvent, float] = {"timer D": 0, "timer I": 0, "timer J": 0, "timer K": 0}

@@ -30,6 +30,7 @@ class Transaction:
     answer_to: str = ""  # INVITE server: To of our last response, its tag is the dialog's
     merge_key: str = ""  # server: see Transactions._merged, "" inside a dialog
     rfc2543: bool = False  # server: matched without a branch
+    owner: str = ""  # the leg that it belongs to, see Ledger
     resend_at: float = NEVER
     resend_event: TimerEvent = "timer A"
     resend_interval: float = 0.0

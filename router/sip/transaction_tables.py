@@ -3,7 +3,8 @@
 ``TABLES[kind][state, event]`` is a ``Row``. A pair without a row changes nothing and does
 nothing: a late timer, a response that the RFC has the layer discard. Two states are not in
 the RFC's figures but in its prose (9.1): ``doomed`` is Calling with a CANCEL that waits for
-the first provisional response, ``cancelling`` is Proceeding with the CANCEL sent.
+the first provisional response, ``cancelling`` is Proceeding with the CANCEL sent. So is a third
+(17.2.1): ``trying`` of an INVITE server transaction is Proceeding before anything was sent.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ TimerEvent = Literal[
     "timer K",
     "timer L",
     "timer M",
+    "timer 100",
     "timer cancel",
 ]
 Event = (
@@ -75,13 +77,13 @@ Table = dict[tuple[State, Event], Row]
 INITIAL_TIMERS: Final[dict[Kind, tuple[TimerEvent, ...]]] = {
     "invite-client": ("timer A", "timer B"),  # RFC 3261 17.1.1.2
     "client": ("timer E", "timer F"),  # RFC 3261 17.1.2.2
-    "invite-server": (),
+    "invite-server": ("timer 100",),  # RFC 3261 17.2.1
     "server": (),
 }
 INITIAL_STATES: Final[dict[Kind, State]] = {
     "invite-client": "calling",
     "client": "trying",
-    "invite-server": "proceeding",  # the layer itself sends the 100
+    "invite-server": "trying",
     "server": "trying",
 }
 
@@ -141,6 +143,15 @@ CLIENT: Final[Table] = {
 
 # RFC 6026 figure 5 (RFC 3261 figure 7)
 INVITE_SERVER: Final[Table] = {
+    # 3261 17.2.1 has a 100 only where the user says nothing within 200 ms. Until then a peer
+    # goes on asking, also whoever comes after us, should we die with the INVITE unheard
+    ("trying", "timer 100"): Row("proceeding", ("resend",), ()),
+    ("trying", "request"): Row("proceeding", ("resend",), ()),
+    ("trying", "1xx"): Row("proceeding", ("send",), ()),
+    ("trying", "2xx"): Row("accepted", ("send",), ("timer L",)),
+    ("trying", "3xx-6xx"): Row("completed", ("send",), ("timer G", "timer H")),
+    ("trying", "CANCEL"): Row("trying", ("cancelled",)),
+    ("trying", "transport error"): Row("terminated", ("failed",), ()),
     ("proceeding", "request"): Row("proceeding", ("resend",)),  # 3261 17.2.1
     ("proceeding", "1xx"): Row("proceeding", ("send",)),
     ("proceeding", "2xx"): Row("accepted", ("send",), ("timer L",)),  # 6026 7.1

@@ -42,6 +42,7 @@ def fire(core: Core, leg: Leg, event: LegEvent, now: float, why: Why = _NOTHING)
         core.forget(leg)
         if not leg.leaving:
             core.release(leg)
+    core.ledger.touch(leg.id)
     return True
 
 
@@ -195,6 +196,7 @@ def _drop_asked(core: Core, leg: Leg, now: float) -> None:
     """A request that the call layer still owes an answer must get one (RFC 3261 15.1.2)."""
     asked, leg.asked = leg.asked, None
     if asked is not None:
+        core.invited.pop(asked.tx, None)
         core.respond(asked.tx, asked.request, 487, now, tag=leg.dialog.local_tag)
 
 
