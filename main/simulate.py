@@ -27,12 +27,12 @@ from main.simulate_day import (
     steady,
     stream,
 )
+from main.simulate_digest import Digest
 from main.simulate_forecast import read_forecast
 from main.simulate_history import is_day
 from main.simulate_report import Played, as_json, as_table
 from queues.rehearsal import Manners, Rehearsal
 from queues.rehearsal_calls import INFINITE
-from queues.rehearsal_log import Digest
 from queues.rules import FloorRules
 from queues.statistics import Statistics
 

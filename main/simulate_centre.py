@@ -17,7 +17,7 @@ from queues.rules import AgentRules, FloorRules, QueueRules
 
 QUEUES = 10
 CALLS_EACH = 200
-TALK_S = 95.0
+TALK_S = 112.0
 WRAP_UP_S = 10.0
 PATIENCE_S = 180.0
 STEP_S = 900.0

@@ -19,7 +19,10 @@ from config.errors import ConfigError
 from config.loading import load_settings
 from config.store import migrate, open_database
 from main.cli import main
+from main.simulate_digest import Digest
 from main.simulate_forecast import read_forecast
+from queues.events import OfferEnded, OfferMade
+from queues.rehearsal_log import Entry
 from queues.tallies import SERVICE_LEVELS
 from tickets.tables import call_records
 
@@ -118,6 +121,26 @@ def test_the_same_seed_is_the_same_day_in_every_process() -> None:
     assert first == second
     assert first["digest"] != other["digest"]
     assert first["calls"] == pytest.approx(1_200, abs=150)
+
+
+def test_the_digest_sees_every_field() -> None:
+    def digest(*entries: Entry) -> str:
+        found = Digest()
+        for entry in entries:
+            found.apply(entry)
+        return found.hexdigest()
+
+    one = Entry(1, 5.0, "c1", OfferMade("ann", 1, "main", 65.0, 7))
+    assert digest(one) == digest(one)
+    for other in (
+        Entry(1, 5.0 + 1e-12, "c1", one.event),
+        Entry(1, 5.0, "c2", one.event),
+        Entry(1, 5.0, "c1", OfferMade("ann", 1, "main", 65.0, 8)),
+        Entry(1, 5.0, "c1", OfferEnded("ann", 1, "main", "accepted")),
+    ):
+        assert digest(other) != digest(one)
+    many = [Entry(n, float(n), "c1", one.event) for n in range(2_000)]
+    assert digest(*many) != digest(*many[:-1])
 
 
 def test_the_same_callers_meet_other_settings(
