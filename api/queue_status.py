@@ -21,7 +21,8 @@ from queues.waiting import WaitingView
 
 router = APIRouter(tags=["queues"])
 
-WAITING_MAX = 100
+WAITING_MAX = 100  # shown of one queue
+SHOWN_MAX = 1_000  # in one answer
 
 Watcher = Annotated[Principal, Depends(allow("agent", "supervisor", "operator", "admin"))]
 
@@ -55,8 +56,9 @@ class QueueFigures(QueueSums):
 
 
 class Queue(Shape):
-    """``calls`` are the first 100 of those who wait and of the places that callbacks keep; null
-    for operators. ``expected_wait`` is null where nobody knows: nobody is on duty."""
+    """``calls`` are the first of those who wait and of the places that callbacks keep, 100 at
+    most, fewer where many queues are listed (1000 in all); null for operators.
+    ``expected_wait`` is null where nobody knows: nobody is on duty."""
 
     name: str
     rank: int
@@ -107,6 +109,7 @@ def _shown(engine: Engine, who: Principal, queues: Mapping[str, Aim]) -> list[Qu
     now = engine.clock.now()
     today = start_of_day(now, engine.settings.timezone)
     presences = {view.agent: view.presence for view in engine.floor.agents()}
+    most = min(WAITING_MAX, max(1, SHOWN_MAX // max(1, len(queues))))
     shown = []
     for name, aim in queues.items():
         live = engine.statistics.live_queue(now, name)
@@ -128,10 +131,7 @@ def _shown(engine: Engine, who: Principal, queues: Mapping[str, Aim]) -> list[Qu
                 today=QueueFigures(since=instant(today), **sums_of(figures)),
                 calls=None
                 if who.role == "operator"
-                else [
-                    _waiting(view, now)
-                    for view in engine.floor.floor.waiting(name, most=WAITING_MAX)
-                ],
+                else [_waiting(view, now) for view in engine.floor.floor.waiting(name, most=most)],
             )
         )
     return shown
