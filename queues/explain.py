@@ -187,6 +187,8 @@ def _who(
     winner = names.get(event.agent, event.agent)
     queue = queue_name(event.queue, names)
     how = "was held for the callback" if event.kind == "callback" else "was rung"
+    if event.queue == PERSONAL + event.agent:
+        return f"{winner} {how}: the call is for {winner} alone"
     if not event.runners_up:
         return f"{winner} {how}: nobody else in {queue} could take the call"
     reasons = []
@@ -242,7 +244,7 @@ def _first(
     names: Names,
 ) -> str:
     name = names.get(agent, agent)
-    waited = f"It had waited for {seconds(at - call.since)}"
+    waited = f"It had waited for {seconds(at - call.origin)}"
     if not later:
         return f"{waited}; no other call waited that {name} could take"
     why = _ahead(call.key(), later[0].key(), at, rules)

@@ -31,7 +31,7 @@ def wait(state: FloorState, call: str, now: float, names: Names) -> Wait | None:
     agents = candidates(state, waiting, now, rules.strategy, names)
     ahead = state.lines[waiting.queue].index(waiting.key())
     words = [_why_not_yet(state, waiting, agents, now, names)]
-    queue, waits = queue_name(waiting.queue, names), f"waits for {seconds(now - waiting.since)}"
+    queue, waits = queue_name(waiting.queue, names), f"waits for {seconds(now - waiting.origin)}"
     goes = "goes" if ahead == 1 else "go"
     words.append(
         f"{plural(ahead, 'call')} of {queue} {goes} before it; it {waits}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queues.events import (
+    CallbackDue,
     CallbackEnded,
     CallbackMissed,
     CallbackPlaced,
@@ -26,6 +27,7 @@ from queues.wording import (
     ENDS,
     VISIT_ENDS,
     Names,
+    listed,
     needs_of,
     queue_name,
     raised,
@@ -80,7 +82,7 @@ class Story:
             case CallQueued():
                 return self._queued(event)
             case CallWidened():
-                return f"More agents may take it after {seconds(event.waited_s)} of waiting."
+                return self._widened(event)
             case CallChanged():
                 by = f" by {self._name(event.by)}" if event.by else ""
                 return f"Changed{by}: class {event.rank}, priority {event.priority}."
@@ -111,6 +113,19 @@ class Story:
         again = " again, in the old place" if event.resumed else ""
         return f"Joined {queue}{again} ({', '.join(told)})."
 
+    def _widened(self, event: CallWidened) -> str:
+        before = self._known.wants
+        told = []
+        if before.only and not event.only:
+            told.append(f"others than {self._name(before.only)} may take it")
+        if event.level_max > before.level_max:
+            told.append(f"agents up to level {event.level_max} may take it")
+        dropped = tuple(need for need in before.needs if need[0] not in event.skills)
+        if dropped:
+            told.append(f"{needs_of(dropped)} {'is' if len(dropped) == 1 else 'are'} not needed")
+        changes = listed(told) or "more agents may take it"
+        return f"After {seconds(event.waited_s)} of waiting {changes}."
+
     def _offer_ended(self, event: OfferEnded) -> str:
         name = self._name(event.agent)
         cause = f" ({event.cause})" if event.cause else ""
@@ -124,6 +139,8 @@ class Story:
                 return "The caller hung up to be called back; the place is kept."
             case CallbackMissed():
                 return f"Attempt {event.attempt} to call back reached nobody ({event.cause})."
+            case CallbackDue():
+                return "The callback's turn may come again."
             case CallbackReached():
                 return f"The caller is on the line again, {self._name(event.agent)} is rung."
             case CallbackEnded():

@@ -7,11 +7,26 @@ from typing import Any, get_args
 
 import pytest
 
-from queues.events import CallPromoted, CallQueued, OfferMade
+from queues.events import (
+    CallbackDue,
+    CallbackEnded,
+    CallbackMissed,
+    CallbackPlaced,
+    CallbackReached,
+    CallChanged,
+    CallPromoted,
+    CallQueued,
+    CallWidened,
+    OfferEnded,
+    OfferMade,
+    QueueVisitEnded,
+    WaitRaised,
+)
 from queues.explain import Decision, Known, explain, recorded
 from queues.explain_wait import wait
 from queues.offers import Effect, Fact
 from queues.rules import AgentRules, FloorRules, QueueRules, Strategy, Widening
+from queues.story import Story
 from queues.strategies import busyness
 from queues.wants import Wants
 from queues.wording import Names, advantage, key_words, left_out, seconds
@@ -264,6 +279,55 @@ def test_waiting_that_widens_says_when() -> None:
     assert found is not None
     assert "1 of a level beyond 1, which may not take it yet" in found.text
     assert "more agents may take it in 18 s" in found.text
+
+
+def test_the_story_says_what_waiting_changed() -> None:
+    story = Story("c1", NAMES)
+    facts: list[tuple[float, object]] = [
+        (0.0, CallQueued("support", 2, 5, 10.0, {"de": 1}, level_max=1, only="boris")),
+        (9.0, CallWidened("support", {"de": 1}, 1, "", 9.0)),
+        (20.0, CallWidened("support", {}, 2, "", 20.0)),
+        (21.0, CallChanged("support", 3, 4, 9.0, {}, "sveta")),
+        (22.0, OfferEnded("anna", 1, "support", "withdrawn", "agent: break")),
+        (23.0, OfferEnded("anna", 1, "support", "refused", "603")),
+        (24.0, WaitRaised("support", "agent-left", 40.0, 90.0)),
+        (25.0, QueueVisitEnded("support", "callback-requested", 25.0)),
+        (25.0, CallbackPlaced("support", "+371", 2, 5, 10.0, 1, 0.0, 900.0)),
+        (30.0, CallbackMissed("support", 1, "busy", 60.0)),
+        (60.0, CallbackDue("support")),
+        (61.0, CallbackReached("support", "anna", 2)),
+        (62.0, CallbackEnded("support", "connected", 2)),
+        (70.0, CallQueued("@anna", 0, 0, 80.0, returned=True)),
+        (71.0, object()),
+    ]
+    for seq, (at, event) in enumerate(facts):
+        story.take(seq, at, event, None)
+    assert [step.text for step in story.steps] == [
+        "Joined support (class 5, priority 2, needs the skill 'de' (level 1 or better), "
+        "for Boris).",
+        "After 9 s of waiting others than Boris may take it.",
+        "After 20 s of waiting agents up to level 2 may take it and the skill 'de' (level 1 or "
+        "better) is not needed.",
+        "Changed by sveta: class 4, priority 3.",
+        "The offer to Anna was withdrawn (agent: break).",
+        "Anna refused (603).",
+        "The expected wait grew to 40 s - 1 min 30 s: an agent left.",
+        "Left support after 25 s: the caller asked to be called back.",
+        "The caller hung up to be called back; the place is kept.",
+        "Attempt 1 to call back reached nobody (busy).",
+        "The callback's turn may come again.",
+        "The caller is on the line again, Anna is rung.",
+        "The callback is over: connected.",
+        "Back at the head of Anna's own queue after its agent was lost.",
+    ]
+
+
+def test_a_call_for_one_person() -> None:
+    watched = staffed(team("anna", "boris"), ("anna", 0.0), ("boris", 0.0))
+    told, event = offer_in(watched.enqueue("c1", "@anna", 5.0))
+    assert told == "c1"
+    short = recorded(Known(), 1, 5.0, event, 10.0, NAMES)
+    assert short.text.startswith("Anna was rung: the call is for Anna alone.")
 
 
 def test_words_of_times_and_counts() -> None:
