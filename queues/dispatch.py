@@ -81,7 +81,10 @@ class Dispatch:
         self.learning.note(call, event, now)
 
     def emit(self, call: str, event: FloorEvent) -> None:
-        self.take(call, event, self.state.now)
+        """A fact of this instant, for the shell too."""
+        state = self.state
+        state.change(call, event, state.now)
+        self.learning.note(call, event, state.now)
         self.effects.append(Fact(call, event))
         if type(event) is AgentPresence and event.presence in AWAY:
             agent = self.state.agents.get(event.agent)

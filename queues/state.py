@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from config.errors import MisuseError
+from queues.agents import Agent
 from queues.eligibility import Eligibility
 from queues.events import (
     AgentPresence,
@@ -122,6 +123,10 @@ class FloorState:
         if now < self.now:
             raise MisuseError(f"time stepped back from {self.now} to {now}")
         self.now = now
+        self.change(call, event, now)
+
+    def change(self, call: str, event: FloorEvent, now: float) -> None:
+        """``apply`` at the present instant."""
         self.version += 1
         self._handlers[type(event)](call, event, now)
 
@@ -360,6 +365,9 @@ class FloorState:
     # Agents.
 
     def _agent_presence(self, call: str, event: AgentPresence, now: float) -> None:
+        agent = self.agents.get(event.agent)
+        if agent is not None and agent.fence and _says_nothing_new(agent, call, event):
+            return
         self.roster.presence(call, event, now)
         if event.presence == "on-break" and event.until and event.agent in self.agents:
             self.timers.set(Kind.BREAK, event.agent, event.until)
@@ -374,3 +382,10 @@ class FloorState:
 
     def _wait_raised(self, call: str, event: WaitRaised, now: float) -> None:
         """What a caller was told; ``queues.estimate`` keeps it."""
+
+
+def _says_nothing_new(agent: Agent, call: str, event: AgentPresence) -> bool:
+    """An offer told already that the agent's phone rings; the fact is for those who read only
+    presences."""
+    known = (agent.presence, agent.call, agent.queue, agent.reason, agent.after)
+    return known == (event.presence, call, event.queue, event.reason, event.after)

@@ -198,7 +198,8 @@ def pools_agree(floor: Floor) -> None:
     assert len(waiting) == len(set(waiting))
     assert set(waiting) == {call.call for call in state.calls.values() if call.is_open}
     for team in eligibility._teams.values():
-        agents = [agent for agent in state.agents.values() if agent.serves(team.queue)]
+        gone = team.queue.startswith(PERSONAL) and state.rules.queue(team.queue) is None
+        agents = [a for a in state.agents.values() if not gone and a.serves(team.queue)]
         assert team.agents == {agent.id: agent for agent in agents}
         counts = Counter(agent.standing for agent in agents)
         assert standings_of(eligibility, team) == counts
