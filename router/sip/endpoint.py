@@ -279,6 +279,10 @@ class Endpoint:
 
     # --- another process goes on ----------------------------------------------------------
 
+    def legs(self) -> list[str]:
+        """Every leg that is not over."""
+        return [leg.id for leg in self._core.legs.values() if leg.state not in ("closing", "ended")]
+
     def take_changed(self) -> set[str]:
         """Legs of which ``keep`` would give something else than when this was last asked, but
         for timers. A leg of which nothing is left comes once more, then ``keep`` gives None."""

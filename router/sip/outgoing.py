@@ -140,12 +140,12 @@ def _on_2xx(core: Core, call: Outstanding, response: Response, now: float) -> No
         if leg.state != "owing" or leg.dialog.remote_tag != tag:
             end_fork(core, call, of_response(call.dialog, response), now)
         return
-    call.settled = True
-    core.alarms.set(leg.tx, "settle", now + GIVE_UP_S)
     dialog = leg.forks.get(tag)
     if dialog is None:
         dialog = of_response(leg.dialog, response)
     confirm(dialog, response)
+    call.settled = True  # not before the 2xx was read: one that cannot be ends the leg
+    core.alarms.set(leg.tx, "settle", now + GIVE_UP_S)
     leg.dialog = dialog
     leg.forks.clear()
     body = _described(response)

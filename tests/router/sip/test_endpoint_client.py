@@ -428,7 +428,7 @@ def test_a_challenge_that_nobody_can_answer(peer: Peer) -> None:
 
 def test_our_change_waits_while_theirs_is_open(peer: Peer) -> None:
     leg = talking(peer)
-    assert within(peer, "INVITE", body=b"theirs") == 100
+    assert within(peer, "INVITE", body=b"theirs") == 0
     assert peer.events[-1] == ChangeAsked(leg, "INVITE", b"theirs")
     peer.take(peer.endpoint.change(leg, b"ours", peer.now))
     peer.take(peer.endpoint.accept_change(leg, b"fine", peer.now))
@@ -514,7 +514,15 @@ def test_targets_that_cannot_be(peer: Peer, uri: str) -> None:
 
 def test_a_leg_is_called_once(peer: Peer) -> None:
     ring(peer)
-    with pytest.raises(MisuseError):
-        ring(peer)
+    ring(peer)
+    assert methods(peer) == ["INVITE"]
+    peer.reply(486)
+    ring(peer)
+    assert methods(peer) == ["INVITE", "ACK"]
+    assert len(peer.events) == 1
+
+
+def test_what_an_outgoing_leg_does_not_do(peer: Peer) -> None:
+    ring(peer)
     with pytest.raises(MisuseError):
         peer.endpoint.answer("out", b"", 0.0)

@@ -106,7 +106,7 @@ def test_a_whole_call() -> None:
     world.run(60)
     assert [type(e) for e in caller.events] == [Progressed, Answered, Ended]
     assert [type(e) for e in server.events] == [Invited, Confirmed, Ended]
-    assert world.methods() == ["INVITE", "100", "180", "200", "ACK", "BYE", "200"]
+    assert world.methods() == ["INVITE", "180", "200", "ACK", "BYE", "200"]
     check_nothing_is_left(caller, server)
 
 
@@ -301,7 +301,7 @@ def test_a_call_over_one_stream() -> None:
     dial_tcp(world, caller, server)
     hang_up_at(world, server, lambda: server_leg(server), 5.0)
     world.run(60)
-    assert world.methods() == ["INVITE", "100", "180", "200", "ACK", "BYE", "200"]
+    assert world.methods() == ["INVITE", "180", "200", "ACK", "BYE", "200"]
     assert len(world._ends) == 2
     check_nothing_is_left(caller, server)
 

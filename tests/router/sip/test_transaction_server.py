@@ -40,15 +40,24 @@ def invited(transactions: Transactions, via: str | None = None, flow: Flow = PEE
     return event.tx
 
 
-def test_an_invite_gets_100_at_once_and_is_told() -> None:
+def test_an_invite_is_told_and_gets_100_after_200_ms() -> None:
     transactions = layer()
     invite = incoming()
-    out = transactions.receive(invite, PEER, 0.0)
-    trying = one_response(out)
-    assert (trying.status, trying.to.tag) == (100, None)
-    (event,) = told(out)
+    (event,) = transactions.receive(invite, PEER, 0.0)
     assert isinstance(event, Requested)
     assert (event.request, event.flow) == (invite, PEER)
+    assert transactions.next_deadline == 0.2
+    trying = one_response(transactions.tick(0.2))
+    assert (trying.status, trying.to.tag) == (100, None)
+    assert transactions.tick(30.0) == []
+
+
+@pytest.mark.parametrize("status", [180, 200, 486])
+def test_an_invite_that_is_answered_at_once_gets_no_100(status: int) -> None:
+    transactions = layer()
+    tx = invited(transactions)
+    transactions.respond(tx, answer(incoming(), status), 0.1)
+    assert [response.status for response in sent(transactions.tick(0.3))] == []  # type: ignore[union-attr]
 
 
 def test_a_retransmitted_invite_gets_the_last_response_and_is_not_told() -> None:
@@ -279,7 +288,8 @@ class TestWhereAnswersGo:
         transactions = layer()
         source = Flow("udp", "203.0.113.4", 31_000, 0, 2)
         via = "SIP/2.0/UDP 10.0.0.7:5060;rport;branch=z9hG4bKpeer1"
-        out = transactions.receive(incoming(via=via), source, 0.0)
+        assert told(transactions.receive(incoming(via=via), source, 0.0))
+        out = transactions.tick(0.2)
         assert flows(out) == [source]
         marked = one_response(out).via
         assert (marked.host, marked.received, marked.rport) == ("10.0.0.7", "203.0.113.4", 31_000)
@@ -288,12 +298,16 @@ class TestWhereAnswersGo:
     def test_to_the_sent_by_port_of_the_source_otherwise(self, sent_by: str, port: int) -> None:
         source = Flow("udp", "203.0.113.4", 31_000, 0, 2)
         via = f"SIP/2.0/UDP {sent_by};branch=z9hG4bKpeer1;maddr=203.0.113.99"
-        out = layer().receive(incoming(via=via), source, 0.0)
+        transactions = layer()
+        transactions.receive(incoming(via=via), source, 0.0)
+        out = transactions.tick(0.2)
         assert flows(out) == [Flow("udp", "203.0.113.4", port, 0, 2)]
         assert one_response(out).via.received == "203.0.113.4"
 
     def test_back_over_the_stream(self) -> None:
-        assert flows(layer().receive(incoming(via=TCP), PEER_TCP, 0.0)) == [PEER_TCP]
+        transactions = layer()
+        transactions.receive(incoming(via=TCP), PEER_TCP, 0.0)
+        assert flows(transactions.tick(0.2)) == [PEER_TCP]
 
     def test_to_the_sent_by_port_when_the_stream_is_gone(self) -> None:
         transactions = layer()
@@ -324,7 +338,7 @@ class TestWhereAnswersGo:
         transactions = layer()
         tx = invited(transactions)
         assert transactions.transport_failed(PEER, 0.1) == []
-        assert transactions.state(tx) == "proceeding"
+        assert transactions.state(tx) == "trying"
 
 
 class TestUnparsable:

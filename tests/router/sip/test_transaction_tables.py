@@ -60,6 +60,8 @@ FIGURES: dict[Kind, str] = {
         terminated
     """,
     "invite-server": """
+        trying      timer_100>proceeding request>proceeding 1xx>proceeding 2xx>accepted
+                    3xx-6xx>completed transport_error>terminated
         proceeding  2xx>accepted 3xx-6xx>completed transport_error>terminated
         accepted    timer_L>terminated transport_error>terminated
         completed   ACK>confirmed timer_H>terminated transport_error>terminated
