@@ -19,6 +19,9 @@ LEVEL_MAX = 1_000_000  # weaker than any
 RUNNERS_UP_MAX = 5
 
 
+NOBODY: Line[AgentKey] = Line()  # stays empty; most pools never see an idle agent
+
+
 class Pool:
     """Calls of one queue that want the same, and the ready agents any of them could get."""
 
@@ -29,7 +32,13 @@ class Pool:
         self.wants = wants
         self.calls: Line[CallKey] = Line()
         self.head: CallKey | None = None  # the first of the calls
-        self.ready: Line[AgentKey] = Line()
+        self.ready: Line[AgentKey] = NOBODY
+
+    def line_up(self, key: AgentKey) -> None:
+        """One more agent is ready."""
+        if self.ready is NOBODY:
+            self.ready = Line()
+        self.ready.add(key)
 
 
 class Team:
@@ -168,7 +177,7 @@ class Eligibility:
 
     def _line_up(self, agent: Agent) -> None:
         for pool in self._pools_of[agent.id]:
-            pool.ready.add(self._key(agent, pool))
+            pool.line_up(self._key(agent, pool))
 
     def _take_out(self, agent: Agent) -> None:
         for pool in self._pools_of[agent.id]:
@@ -254,7 +263,7 @@ class Eligibility:
             if not agent.lacks(team.queue, pool.wants):
                 self._pools_of[agent.id][pool] = None
                 if agent.standing == READY and agent.id not in self._loose:
-                    pool.ready.add(self._key(agent, pool))
+                    pool.line_up(self._key(agent, pool))
 
     def _forget(self, pool: Pool) -> None:
         """Drop a pool without calls, and a personal team with its last pool."""

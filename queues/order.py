@@ -12,69 +12,88 @@ BLOCK_MAX = 512
 
 
 class Line(Generic[Key]):
-    """Sorted unique keys in blocks of at most ``BLOCK_MAX``.
+    """Sorted unique keys: one list, and beyond ``BLOCK_MAX`` blocks of at most so many.
 
     Adding, removing and finding cost two binary searches and a move within one block, so
     100,000 calls cost little more than a hundred. KeyError where a key is not in the line.
     """
 
-    __slots__ = ("_blocks", "_lasts", "_length")
+    __slots__ = ("_blocks", "_keys", "_lasts")
 
     def __init__(self) -> None:
-        self._blocks: list[list[Key]] = []
-        self._lasts: list[Key] = []  # the greatest key of each block
-        self._length = 0
+        self._keys: list[Key] = []  # all of them, while there are no blocks
+        self._blocks: list[list[Key]] | None = None
+        self._lasts: list[Key] = self._keys  # the greatest key of each block
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._keys) if self._blocks is None else sum(map(len, self._blocks))
+
+    def __bool__(self) -> bool:
+        return bool(self._keys) or self._blocks is not None
 
     def __iter__(self) -> Iterator[Key]:
-        for block in self._blocks:
-            yield from block
+        if self._blocks is None:
+            return iter(self._keys)
+        return (key for block in self._blocks for key in block)
 
     def first(self) -> Key | None:
         """The smallest key, or None in an empty line."""
-        return self._blocks[0][0] if self._blocks else None
+        if self._blocks is None:
+            return self._keys[0] if self._keys else None
+        return self._blocks[0][0]
 
     def add(self, key: Key) -> None:
         """Put a key in its place; it must not be in the line yet."""
-        self._length += 1
-        if not self._blocks:
-            self._blocks.append([key])
-            self._lasts.append(key)
+        if self._blocks is None:
+            insort(self._keys, key)
+            if len(self._keys) > BLOCK_MAX:
+                self._blocks, self._keys = [self._keys], []
+                self._lasts = [self._blocks[0][-1]]
+                self._split(0)
             return
         at = min(bisect_left(self._lasts, key), len(self._blocks) - 1)
+        insort(self._blocks[at], key)
+        self._lasts[at] = self._blocks[at][-1]
+        if len(self._blocks[at]) > BLOCK_MAX:
+            self._split(at)
+
+    def _split(self, at: int) -> None:
+        assert self._blocks is not None
         block = self._blocks[at]
-        insort(block, key)
-        if len(block) > BLOCK_MAX:
-            half = len(block) // 2
-            self._blocks.insert(at + 1, block[half:])
-            self._lasts.insert(at + 1, block[-1])
-            del block[half:]
-        self._lasts[at] = block[-1]
+        half = len(block) // 2
+        self._blocks[at : at + 1] = block[:half], block[half:]
+        self._lasts[at : at + 1] = block[half - 1], block[-1]
 
     def remove(self, key: Key) -> None:
         """Take a key out."""
-        at, inside = self._find(key)
+        if self._blocks is None:
+            del self._keys[_place(self._keys, key)]
+            return
+        at = self._block_of(key)
         block = self._blocks[at]
-        del block[inside]
-        self._length -= 1
+        del block[_place(block, key)]
         if block:
             self._lasts[at] = block[-1]
-        else:
-            del self._blocks[at]
-            del self._lasts[at]
+            return
+        del self._blocks[at], self._lasts[at]
+        if len(self._blocks) == 1:
+            self._keys, self._blocks = self._blocks[0], None
+            self._lasts = self._keys
 
     def index(self, key: Key) -> int:
         """How many keys are smaller: 0 for the first."""
-        at, inside = self._find(key)
-        return sum(len(block) for block in self._blocks[:at]) + inside
+        if self._blocks is None:
+            return _place(self._keys, key)
+        at = self._block_of(key)
+        return sum(map(len, self._blocks[:at])) + _place(self._blocks[at], key)
 
-    def _find(self, key: Key) -> tuple[int, int]:
-        at = bisect_left(self._lasts, key)
-        if at < len(self._blocks):
-            block = self._blocks[at]
-            inside = bisect_left(block, key)
-            if block[inside] == key:
-                return at, inside
-        raise KeyError(key)
+    def _block_of(self, key: Key) -> int:
+        assert self._blocks is not None
+        return min(bisect_left(self._lasts, key), len(self._blocks) - 1)
+
+
+def _place(block: list[Key], key: Key) -> int:
+    at = bisect_left(block, key)
+    if at < len(block) and block[at] == key:
+        return at
+    raise KeyError(key)
