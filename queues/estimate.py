@@ -55,7 +55,7 @@ from queues.rules import PERSONAL, FloorRules
 from queues.waiting import IN_CLASS
 from queues.widening import is_personal, merged, wants_at
 
-ALONE = 8  # in a line of so many calls, every second one is scored
+ALONE = 8  # in a line of so many calls, one in two or three is scored
 RINGING = 0.5  # squared coefficient of variation of the time a phone rings
 NEWEST = 2**62  # the sequence of a call that is not on the floor yet
 
@@ -169,10 +169,10 @@ class Estimates:
         pool = track.pool
         if track.resting:
             return None
+        self._staff.refresh(pool)
         if track.offers:
             return self._ringing(pool), Ahead()
         starvation_s = self._rules.starvation_s
-        self._staff.refresh(pool)
         found = look(pool, track.place, track.since, now, starvation_s) if pool.duty else None
         kind = pool.kind
         if not kind.only or is_personal(kind.queue):
@@ -362,7 +362,8 @@ class Estimates:
             worker.queue = event.queue
             return
         if worker.queue:  # the call that was in hand is done
-            self._staff.learned(worker.queue).cycle.add(now - worker.began)
+            taken_s = max(now - worker.began, 1.0)
+            self._staff.learned(worker.queue).cycle.add(taken_s)
             worker.queue = ""
         if event.presence in ("offered", "reserved"):
             worker.began = now
