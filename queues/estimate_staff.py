@@ -6,7 +6,6 @@ the same whatever the number of agents.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
@@ -126,7 +125,7 @@ class Pool:
         self.worker = worker  # the one agent of a kind with ``only``
         self.rules = rules
         self.learned = learned
-        self.line = CallLine()
+        self.line: Line[Place] = Line()
         self.arrivals = Rate(ARRIVALS_MEMORY_S)
         self.duty = 0
         self.known = -1
@@ -184,20 +183,6 @@ class Pool:
             if new < place and former > then:
                 return True
         return False
-
-
-class CallLine(Line[Place]):
-    """A line that can tell the place of a key that is not in it."""
-
-    __slots__ = ()
-
-    def below(self, key: tuple[float, ...]) -> int:
-        """How many keys are smaller; the key may be the beginning of one."""
-        at = bisect_left(self._lasts, key)
-        count = sum(map(len, self._blocks[:at]))
-        if at < len(self._blocks):
-            count += bisect_left(self._blocks[at], key)
-        return count
 
 
 class Staff:

@@ -87,6 +87,14 @@ class Line(Generic[Key]):
         at = self._block_of(key)
         return sum(map(len, self._blocks[:at])) + _place(self._blocks[at], key)
 
+    def below(self, key: Any) -> int:
+        """How many keys are smaller than one that need not be in the line; the beginning of a
+        key will do."""
+        if self._blocks is None:
+            return bisect_left(self._keys, key)
+        at = self._block_of(key)
+        return sum(map(len, self._blocks[:at])) + bisect_left(self._blocks[at], key)
+
     def _block_of(self, key: Key) -> int:
         assert self._blocks is not None
         return min(bisect_left(self._lasts, key), len(self._blocks) - 1)

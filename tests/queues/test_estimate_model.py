@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from queues.estimate_ahead import Burden, clearing_s
 from queues.estimate_learning import NORMAL_TAIL, Mean, Patience, Quantiles, Rate
 from queues.estimate_model import DRIFT, Outlook, drain_s, outlook
-from queues.estimate_staff import INSERTED_MAX, CallLine, Kind, Place, Staff
+from queues.estimate_staff import INSERTED_MAX, Kind, Place, Staff
+from queues.order import Line
 from queues.rules import AgentRules, FloorRules, QueueRules
 
 
@@ -152,7 +153,7 @@ places = st.tuples(
 
 @given(st.lists(places, unique=True, max_size=60), places)
 def test_below_counts_without_the_key_being_there(keys: list[Place], key: Place) -> None:
-    line = CallLine()
+    line: Line[Place] = Line()
     for other in keys:
         line.add(other)
     assert line.below(key) == sum(other < key for other in keys)
@@ -160,7 +161,7 @@ def test_below_counts_without_the_key_being_there(keys: list[Place], key: Place)
 
 
 def test_below_in_a_line_of_many_blocks() -> None:
-    line = CallLine()
+    line: Line[Place] = Line()
     for number in range(5000):
         line.add((2, 5, 1, float(number), number))
     assert [line.below((2, 5, 1, float(n))) for n in (0, 511, 512, 4999, 9999)] == [
