@@ -31,6 +31,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
+from typing import TypedDict
 
 from queues.floor import Floor
 from queues.offers import Effect, Offer
@@ -46,6 +47,13 @@ GC_THRESHOLDS = (20_000, 20, 20)  # the engine's
 REFERENCE_MAX = 10_000
 
 Row = dict[str, float]
+
+
+class Wishes(TypedDict):
+    """What a caller brings along."""
+
+    priority: int
+    skills: dict[str, int] | None
 
 
 def main() -> None:
@@ -160,14 +168,21 @@ class Hall:
             self.answer(self.arrive())
 
     def arrive(self) -> list[Effect]:
-        """One more call, half of them asking for a skill."""
+        """One more call."""
+        return self.floor.enqueue(*self.next_call(), **self.wishes())
+
+    def next_call(self) -> tuple[str, str, float]:
+        """The call, its queue, and when it comes."""
         self.number += 1
         call = f"call-{self.number}"
-        skills = {f"s{self.rng.randrange(SKILLS)}": 3} if self.rng.random() < 0.5 else None
-        queue, priority = f"q{self.rng.randrange(QUEUES)}", self.rng.randint(0, 3)
         self.calls.append(call)
         self.now += 0.01
-        return self.floor.enqueue(call, queue, self.now, priority=priority, skills=skills)
+        return call, f"q{self.rng.randrange(QUEUES)}", self.now
+
+    def wishes(self) -> Wishes:
+        """Half of the calls ask for a skill."""
+        skills = {f"s{self.rng.randrange(SKILLS)}": 3} if self.rng.random() < 0.5 else None
+        return {"priority": self.rng.randint(0, 3), "skills": skills}
 
     def leave(self) -> None:
         """A random caller hangs up."""
@@ -202,8 +217,9 @@ def measure(hall: Hall, seconds: float) -> Row:
         if hall.answer(effects):
             wall_us.append(wall / 1000)
             cpu_us.append(cpu / 1000)
+        call, wishes = hall.next_call(), hall.wishes()
         cpu, wall = time.thread_time_ns(), time.perf_counter_ns()
-        effects = hall.arrive()
+        effects = floor.enqueue(*call, **wishes)
         wall, cpu = time.perf_counter_ns() - wall, time.thread_time_ns() - cpu
         if hall.answer(effects):
             wall_us.append(wall / 1000)
