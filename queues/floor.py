@@ -9,14 +9,12 @@ Only ``reload`` comes before what is due: nothing is decided by rules that are v
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Literal
 
 from config.errors import MisuseError
 from queues import breaks, callbacks, joining
-from queues.agents import Agent, AgentView
+from queues.agents import Agent
 from queues.dispatch import Dispatch
-from queues.estimate_promise import Estimate
 from queues.events import (
     AgentPresence,
     AgentReachable,
@@ -26,11 +24,12 @@ from queues.events import (
 )
 from queues.offers import BreakRefused, Effect, FloorEvent, OfferStale
 from queues.presence import NEXT, Command, extended
+from queues.reading import Reading
 from queues.rules import FloorRules, QueueRules
-from queues.waiting import Callback, WaitingView
+from queues.waiting import Callback
 
 
-class Floor:
+class Floor(Reading):
     """``now`` is unix seconds and never steps back (MisuseError). Unknown agents and queues are
     MisuseError too. A command that the agent's presence does not know changes nothing.
     """
@@ -38,16 +37,6 @@ class Floor:
     def __init__(self, rules: FloorRules, *, estimates: bool = True) -> None:
         """Without ``estimates`` the waits are learned only where a queue's rules ask for them."""
         self._desk = Dispatch(rules, estimates=estimates)
-
-    @property
-    def version(self) -> int:
-        """Counts the facts so far."""
-        return self._desk.state.version
-
-    @property
-    def next_deadline(self) -> float | None:
-        """When ``tick`` has something to do next, if ever."""
-        return self._desk.state.timers.next
 
     def tick(self, now: float) -> list[Effect]:
         """Let what is due take effect. After recovery: also match what the crash left open."""
@@ -342,45 +331,6 @@ class Floor:
         the last one, then the floor goes on as if nothing had happened."""
         self._desk.take(call, event, now)
 
-    def estimate(self, call: str, now: float) -> Estimate | None:
-        """How long this caller will still wait; None where that is unknown or the call does not
-        wait. Changes nothing; with ``raised`` the old promise stands until that fact is
-        journaled and handed to ``apply``."""
-        return self._desk.learning.catch_up().of(call, now)
-
-    def learn(self) -> None:
-        """Let the estimates learn what happened, off the way of the calls. Decisions do not
-        depend on when; whoever asks for an estimate has it learned first."""
-        self._desk.learning.catch_up()
-
-    def expected(self, queue: str, now: float) -> Estimate | None:
-        """How long a caller would wait who joined now; None where that is unknown."""
-        self._queue(queue)
-        return self._desk.learning.catch_up().joining(queue, now)
-
-    def position(self, call: str) -> int:
-        """1-based position among all who wait in the call's queue, being offered included, and
-        those whose place a callback keeps. MisuseError for a call that does not wait."""
-        waiting = self._desk.state.calls.get(call)
-        if waiting is None:
-            raise MisuseError(f"call {call!r} does not wait")
-        return self._desk.state.lines[waiting.queue].index(waiting.key()) + 1
-
-    def waiting(self, queue: str | None = None, *, most: int | None = None) -> list[WaitingView]:
-        """Those who wait and the entries of callbacks, by queue name, then in order; the first
-        ``most`` of each queue."""
-        state = self._desk.state
-        names = sorted(state.lines) if queue is None else [queue]
-        return [
-            state.calls[key.call].view(position)
-            for name in names
-            for position, key in enumerate(islice(state.lines.get(name, ()), most), 1)
-        ]
-
-    def agents(self) -> list[AgentView]:
-        """All agents by id."""
-        return [agent.view() for _, agent in sorted(self._desk.state.agents.items())]
-
     def _command(
         self, agent: str, command: Command, now: float, reason: str = "", *, call: str = ""
     ) -> list[Effect]:
@@ -389,12 +339,6 @@ class Floor:
         if found is not None:
             self._desk.command(found, command, reason, call=call)
         return self._desk.done()
-
-    def _queue(self, queue: str) -> QueueRules:
-        rules = self._desk.state.rules.queue(queue)
-        if rules is None:
-            raise MisuseError(f"no queue {queue!r}")
-        return rules
 
     def _new(self, call: str) -> None:
         state = self._desk.state

@@ -84,8 +84,8 @@ def unstaffed(desk: Dispatch, queue: str, staffed: Staffed) -> OverflowReason | 
 def _too_long(desk: Dispatch, call: WaitingCall, rules: QueueRules) -> bool:
     if rules.expected_max_s is None:
         return False
-    expected = desk.learning.catch_up().of(call.call, desk.state.now)
-    return expected is not None and expected.expected_s > rules.expected_max_s
+    expected_s = desk.learning.catch_up().expected_s(call.call, desk.state.now)
+    return expected_s is not None and expected_s > rules.expected_max_s
 
 
 # While waiting.
