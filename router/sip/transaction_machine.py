@@ -112,6 +112,8 @@ class Machine:
 
     def move(self, tx: Transaction, flow: Flow) -> None:
         self._leave_path(tx)
+        if tx.owner and tx.state not in _IDLE:
+            self._ledger.touch(tx.owner)
         tx.flow = flow
         self.paths.setdefault(path_of(flow), {})[tx.id] = None
 
