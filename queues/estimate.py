@@ -5,12 +5,12 @@ API (times are unix seconds, or seconds from ``now``):
     Estimates(rules)            adopt(rules) on reload
     note(call, event, now)      every fact of the floor, in order
     joining(queue, now, ...)    -> Estimate | None for a call that would join now
-    of(call, now)               -> Estimate | None for a call that waits
+    of(call, now)               -> Estimate | None for a call that waits, as it may be told
+    expected_s(call, now)       -> seconds | None, by facts alone: for decisions
 
-None is "unknown": nobody who could answer is on duty, the call does not wait, or it is a callback
-that rests until the next attempt. An estimate
-is about a caller who stays: in four cases of five an agent answers between ``low_s`` and
-``high_s`` from now.
+None is "unknown": nobody who could answer is on duty, the call does not wait, or it is a
+callback that rests until the next attempt. An estimate is about a caller who stays: in four
+cases of five an agent answers between ``low_s`` and ``high_s`` from now.
 
 What a caller was told holds: ``high_s`` never moves later, unless since it was told a call was
 inserted ahead, an agent left, or the service is slower than expected. Then ``Estimate.raised``

@@ -74,15 +74,13 @@ def _in_class(pool: Pool, place: Place, now: float, starvation_s: float) -> tupl
     ahead = Ahead()
     lower: list[tuple[Pool, float, float]] = []  # lower classes, whom the starvation bound may lift
     for rival, both, rest in pool.rivals:
-        line = rival.line
-        if not line:
+        head = rival.line.first()
+        if head is None:
             continue
         if in_class and rival.rules.rank > rank:
             lower.append((rival, both, rest))
-            if line.first()[0] == IN_CLASS:  # type: ignore[index]
-                continue
-        if count := line.below(place):
-            ahead.add(pool, rival, count, both, rest)
+        if head < place:
+            ahead.add(pool, rival, rival.line.below(place), both, rest)
     found = _overtaken(pool, place, now, ahead)
     if not lower:
         return found, ahead

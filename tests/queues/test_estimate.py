@@ -505,3 +505,16 @@ def test_what_is_over_leaves_nothing_behind() -> None:
     staff._pools_max = 50
     desk.calls("last", skills={"new": 1})
     assert len(staff.pools) <= 2
+
+
+def test_an_emergency_in_a_queue_of_a_lower_class_goes_first_all_the_same() -> None:
+    queues = {"gold": QueueRules(rank=1), "main": QueueRules(rank=5)}
+    expected = {}
+    for rank in (None, 0):
+        desk = Desk(rules(queues, many(2, "main", "gold")))
+        desk.calls("b0", "b1", queue="gold")
+        desk.calls(*(f"m{n}" for n in range(4)), rank=rank)
+        desk.wait(1.0)
+        desk.calls("g1", queue="gold")
+        expected[rank] = desk.of("g1").expected_s
+    assert expected[0] > 3 * (expected[None] or 0.0)
