@@ -11,7 +11,8 @@ from queues.tallies import HEADLINE, SERVICE_LEVELS, Figures, WorkTally, share
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A run that is over. ``seconds`` is how long it took, ``now`` where its clock stands."""
+    """A run that is over. ``seconds`` is how long it took by the wall, ``cpu_s`` on the
+    processor, ``now`` where its clock stands."""
 
     statistics: Statistics
     now: float
@@ -20,6 +21,7 @@ class Played:
     agents: Sequence[str]
     digest: str
     seconds: float
+    cpu_s: float
     seed: int
 
     def occupancy(self) -> float | None:
@@ -36,6 +38,7 @@ def as_json(played: Played) -> dict[str, object]:
     return {
         "calls": played.calls,
         "seconds": round(played.seconds, 3),
+        "cpu_s": round(played.cpu_s, 3),
         "digest": played.digest,
         **_figures(total),
         "occupancy": played.occupancy(),
