@@ -13,7 +13,13 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from api.access import Principal, Staff, TheEngine, allow
 from api.day import start_of_day
-from api.errors import InvalidError, NotFoundError, UnavailableError, declared
+from api.errors import (
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+    declared,
+)
 from api.figure_shapes import AgentReportLine, QueueReportLine, agent_line, queue_line
 from api.lasting import ask
 from api.report_text import as_csv, as_json, wants_csv
@@ -21,7 +27,7 @@ from api.shapes import NAME, Shape, instant
 from engine.engine import Engine
 from queues.figures_store import Span
 from queues.reports import Calendar, agent_lines, by_name, label_of, queue_lines
-from queues.rules import personal_queue
+from queues.rules import PERSONAL, personal_queue
 from queues.statistics import Step
 
 router = APIRouter(tags=["reports"])
@@ -128,8 +134,10 @@ async def _unmoved(engine: Engine, made: Callable[[float], Awaitable[list[Line]]
 
 
 def _own_queues(engine: Engine, who: Principal, asked: str | None) -> set[str] | None:
-    """The queues that an agent may see; None is all."""
+    """The queues that an agent may see; None is all. An operator sees no single person's."""
     if who.role != "agent":
+        if who.role == "operator" and asked is not None and asked.startswith(PERSONAL):
+            raise ForbiddenError("a person's queue is for supervisors; ask for (personal)")
         return None
     own = {personal_queue(who.agent)}
     for agent in engine.settings.agents:
@@ -182,13 +190,10 @@ async def report_queues(
 
     async def made(kept_from: float) -> list[QueueReportLine]:
         found = await _stored(calendar, kept_from, one, store.queue_rows, store.queue_sums)
-        if one is not None:
-            stored = {one: [(at, tally) for _, at, tally in found]}
-        else:
-            stored = dict(by_name(found))
-        names = {query.queue} if query.queue else (own or known | stored.keys())
+        stored = by_name(found)
+        names = {query.queue} if query.queue else own
         lines = []
-        for name in sorted(names):
+        for name in sorted(names or known | {label_of(name) for name in stored}):
             rows = stored.get(name, ())
             of_queue = queue_lines(engine.statistics, name, rows, calendar, kept_from, now)
             lines += [queue_line(line) for line in of_queue]

@@ -131,8 +131,9 @@ def _add(sums: dict[int, S], place: int | None, more: S, make: type[S]) -> None:
 
 
 def by_name(rows: Iterable[tuple[str, float, S]]) -> Mapping[str, list[tuple[float, S]]]:
-    """Stored rows of queues by the name that a report shows, of agents by the agent."""
+    """Stored rows by queue or agent; those of personal queues also by the name for all."""
     found: dict[str, list[tuple[float, S]]] = {}
     for name, at, sums in rows:
-        found.setdefault(label_of(name), []).append((at, sums))
+        for label in dict.fromkeys((name, label_of(name))):
+            found.setdefault(label, []).append((at, sums))
     return found

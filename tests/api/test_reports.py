@@ -211,6 +211,22 @@ def counters(text: str) -> dict[str, float]:
     }
 
 
+async def test_personal_queues_of_the_past(node: Node) -> None:
+    store = node.engine.figures.store
+    old = NOON - 7 * DAY
+    rows = [("@anna", old, Tally(offered=1)), ("@boris", old, Tally(offered=2))]
+    await store.write(1, rows, [])
+    node.engine.statistics.visits.ledger.first = NOON - 2 * DAY
+    told: dict[str, list[tuple[str, int]]] = {}
+    for who in ("sveta", "anna"):
+        for step in ("day", "hour"):
+            async with node.client(who) as client:
+                asked = {"from": "2026-11-14T00:00:00Z", "step": step}
+                items = (await client.get("/reports/queues", params=asked)).json()["items"]
+            told[who] = [(line["queue"], line["offered"]) for line in items]
+            assert told[who] == ([("(personal)", 3)] if who == "sveta" else [("@anna", 1)])
+
+
 async def test_csv_by_accept_and_by_parameter(node: Node) -> None:
     await a_morning(node)
     async with node.client() as client:
@@ -294,6 +310,8 @@ async def test_who_may_see_what(node: Node) -> None:
         assert (await client.get("/reports/agents?agent=anna")).status_code == 404
     async with node.client("prometheus") as client:
         assert (await client.get("/reports/queues")).status_code == 200
+        assert (await client.get("/reports/queues?queue=@anna")).status_code == 403
+        assert (await client.get("/reports/queues?queue=(personal)")).status_code == 200
         assert (await client.get("/reports/agents")).status_code == 403
     async with node.client(None) as client:
         assert (await client.get("/reports/queues")).status_code == 401
