@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import secrets
 import socket
 from contextlib import suppress
@@ -18,6 +19,7 @@ from config.credentials import Secrets
 from config.settings import Settings
 from engine import recovery, stores
 from engine.arrivals import Arrivals
+from engine.call_timers import CallTimers
 from engine.callbacks import Callbacks
 from engine.callers import CALLERS_MAX, Callers
 from engine.clock import Clock
@@ -28,6 +30,7 @@ from engine.floorside import FloorSide
 from engine.flows import Flows
 from engine.holds import Holds
 from engine.journal import Entry, Journal, Subscription
+from engine.keeping import Keeping
 from engine.legs import Legs
 from engine.liveness import Liveness
 from engine.lookups import Lookups
@@ -42,14 +45,13 @@ from engine.supervision import Supervision
 from engine.taping import Taping
 from engine.tasks import Tasks
 from engine.timers import Timers
-from engine.turns import Turns, register
-from engine.workers import Workers
+from engine.turns import Turns
+from engine.workers import Workers, life_of
 from ivr.catalogue import MUSIC
 from ivr.loader import FlowSet
 from ivr.prompts import PromptStore
 from recordings.client import Finisher
 from recordings.store import RecordingStore
-from router import effects as do
 from router import inputs as on
 from router.call import Call
 from router.events import CallArrived, CallEnded, EngineStarted
@@ -157,7 +159,17 @@ class Engine:
             lambda: self.arrivals.rules,
         )
         self.wiring = Wiring(self)
-        register(self.turns.inner, {do.SetTimer: self._set_timer, do.ClearTimer: self._clear_timer})
+        self.call_timers = CallTimers(self.turns, timers)
+        self.keeping = Keeping(
+            parts.journal,
+            clock,
+            self.turns,
+            self.legs,
+            self.flows,
+            self.taping,
+            self.workers,
+            self.call_timers,
+        )
         self.turns.on_finished = self._finished
 
     def _make_sip(self, parts: Parts) -> None:
@@ -179,7 +191,7 @@ class Engine:
             local_host=self.addresses.sip_contact,
         )
         self.transport = SipTransport(parts.listeners, parts.settings.sip.limits)
-        self.phone = Phone(endpoint, self.transport, self.clock, self.timers)
+        self.phone = Phone(endpoint, self.transport, self.clock, self.timers, parts.journal)
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -192,20 +204,26 @@ class Engine:
         self.records_reader = await stores.subscribe(
             self.journal, self._parts.reader, self._parts.state
         )
-        self.journal.append(
-            "", EngineStarted(self.journal.generation, self.version), self.clock.now()
+        self.turns.pause()
+        supervisor = life_of("supervisor", os.getppid())
+        settled = recovery.settle(
+            self,
+            self.registrations.note,
+            self.workers.note,
+            elsewhere=elsewhere,
+            supervisor=supervisor,
+            phones=self.registrations.restore,
         )
-        open_files = recovery.settle(
-            self, self.registrations.note, self.workers.note, elsewhere=elsewhere
-        )
+        started = EngineStarted(self.journal.generation, self.version, supervisor)
+        self.journal.append("", started, self.clock.now())
         self.history.begin()
-        for agent in self.registrations.restore():
-            self.floor.set_reachable(agent)
         self.holds.renew = self.floor.tell_presence
         await self.journal.flush()
         await self.workers.connect(self._parts.workers)
         await self.journal.flush()  # reports that waited for us: files that are closed after all
-        recovery.close_files(self, open_files)
+        settled.takeover.go_on()
+        self.turns.resume()
+        recovery.close_files(self, settled.open_files)
         await self._parts.finisher.start()
         stores.subscribe_recordings(
             self.journal,
@@ -268,21 +286,18 @@ class Engine:
 
     # --- the turn's odds and ends -----------------------------------------------------------------
 
-    def _set_timer(self, call: Call, effect: do.SetTimer) -> None:
-        call_id, name = call.id, effect.name
-        self.timers.set(
-            (call_id, name), effect.at, lambda: self.turns.feed(call_id, on.TimerFired(name))
-        )
-
-    def _clear_timer(self, call: Call, effect: do.ClearTimer) -> None:
-        self.timers.clear((call.id, effect.name))
-
     def _finished(self, call: Call) -> None:
         self.flows.forget(call.id)
         self.timers.clear((call.id, "flow"))
         self.turns.calls.pop(call.id, None)
-        self.turns.forget_later(call.id, self.workers.leave)
+        self.call_timers.forget(call.id)
+        self.turns.forget_later(call.id, self.forget)
         self.callbacks.ended(call.id)
+
+    def forget(self, call: str) -> None:
+        """Nothing of an ended call is left to be done."""
+        self.workers.leave(call)
+        self.keeping.gone(call)
 
     def _set_music(self, call: str, queue: str) -> None:
         music = self.floor.cares.music_of(queue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from config.queueing import AgentSettings
 from config.settings import Settings
@@ -169,24 +170,50 @@ class FloorSide:
         self._due = None
         self.change(self.floor.tick)
 
-    def after_recovery(self) -> None:
-        """Calls of an earlier engine leave the floor, places of callbacks stay; its agents'
-        talks are over; phones must register again before they are rung."""
+    def adopt(self, call: Call) -> None:
+        """A call of a dead engine goes on: its offers, and whom it keeps busy."""
+        for fence in call.offers:
+            self._offered[fence] = call.id
+        attempt = call.attempt
+        if attempt is not None and attempt.destination.kind == "agent":
+            self._busy_in.setdefault(attempt.destination.name, {})[call.id] = "transfer"
+        dialler = call.legs.get(call.caller_leg)
+        if call.internal and dialler is not None and call.destination.kind != "message":
+            self._busy_in.setdefault(dialler.agent, {})[call.id] = "own call"
+
+    def after_recovery(
+        self, alive: AbstractSet[str] = frozenset(), phones: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Calls of an earlier engine that are not ``alive`` leave the floor, places of callbacks
+        stay; the talks of its agents are over unless their call goes on. Agents without one of
+        the ``phones`` that are known again are not rung before theirs registers."""
 
         def settle(now: float) -> list[offers.Effect]:
             effects: list[offers.Effect] = []
             views = self.floor.agents()
             for view in views:  # first: or the calls that go would be offered on their way
-                effects += self.floor.set_reachable(view.agent, False, now)
+                effects += self.floor.set_reachable(view.agent, view.agent in phones, now)
             for waiting in self.floor.waiting():
+                dialled = self._turns.calls.get(waiting.call)
+                if waiting.on_line and waiting.call in alive:
+                    continue
                 if waiting.on_line:  # a caller who was called back is called again
                     effects += self.floor.leave(waiting.call, now, "removed")
+                elif waiting.offered_to and (dialled is None or dialled.second is None):
+                    # nobody dials for this reservation any more
+                    for fence in self._fences(waiting):
+                        effects += self.floor.callback_missed(waiting.call, fence, now, "restart")
             for view in views:
+                if view.call in alive or view.agent in self._busy_in:
+                    continue
                 effects += self.floor.finished(view.agent, now)
                 effects += self.floor.free(view.agent, now)
             return effects + self.floor.tick(now)
 
         self.change(settle)
+
+    def _fences(self, waiting: WaitingView) -> list[int]:
+        return [view.fence for view in self.floor.agents() if view.agent in waiting.offered_to]
 
     def tell_presence(self, agent: str) -> None:
         """Write the presence of an agent again that has not changed for long; talks and wrap-ups

@@ -60,6 +60,22 @@ class Flows:
     def forget(self, call: str) -> None:
         self.walks.pop(call, None)
 
+    def adopt(self, call: str, position: Position) -> bool:
+        """A caller in a flow of a dead engine goes on there; False where the flow, or the node
+        they were at, is there no more."""
+        flow = self.flows.get(position.flow)
+        if flow is None or position.node not in flow.nodes:
+            return False
+        self.walks[call] = Walk(flow, position)
+        self._wait(call, position)
+        return True
+
+    def lookup_lost(self, call: Call) -> None:
+        """The answer of a lookup that a dead engine had under way does not come: it failed."""
+        walk = self.walks.get(call.id)
+        if walk is not None and walk.position.waiting_for == "lookup":
+            self._take(call, ivr.LookupFailed("the engine was restarted"))
+
     def takes_back(self, call: str, reason: str) -> bool:
         """Whether the flow's queue node says how a call goes on that leaves the queue so."""
         walk = self.walks.get(call)

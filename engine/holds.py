@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.journal import Entry, Journal
+from engine.kept import CallKept
 from queues.events import AgentPresence, CallbackEnded, CallbackPlaced, CallbackReached
 from router.events import (
     CallArrived,
@@ -23,6 +24,7 @@ _NOTED: frozenset[type] = frozenset(
         AgentPresence,
         CallArrived,
         CallEnded,
+        CallKept,
         CallbackEnded,
         CallbackPlaced,
         CallbackReached,
@@ -62,6 +64,11 @@ class Holds:
         event = entry.event
         if isinstance(event, CallArrived | CallbackReached):
             self._calls[entry.call] = entry.seq
+        elif isinstance(event, CallKept):
+            if event.data:
+                self._calls.setdefault(entry.call, entry.seq)
+            else:
+                self._calls.pop(entry.call, None)
         elif isinstance(event, CallEnded | SecondLifeEnded):
             self._calls.pop(entry.call, None)
         elif isinstance(event, CallbackPlaced):

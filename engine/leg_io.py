@@ -35,6 +35,13 @@ class LegIo:
     ear: Play | Bridge | None = None  # what the far end hears
 
 
+def absent(worker: str) -> WorkerClient:
+    """What stands for a worker that is not connected yet: it takes commands and does nothing."""
+    client = WorkerClient(0, lambda *_: None, lambda _: None, lambda _: None)
+    client.name = worker
+    return client
+
+
 def cause_of_status(status: int) -> Cause:
     """The neutral cause of an outgoing leg's final status (RFC 3261 21)."""
     if status in (486, 600):

@@ -47,8 +47,8 @@ class Legs:
         self._places = places
         self._timeout_s = timeout_s
         self._tasks = Tasks("legs")
-        self._session_ids = 0
-        self._keys_sent = 0
+        self._session_ids = int(turns.clock.now()) << 8  # also of an earlier engine: each its own
+        self._keys_sent = self._session_ids
         register(
             turns.outer,
             {
@@ -88,9 +88,15 @@ class Legs:
 
     def _pick_up(self, call: Call, effect: do.PickUp) -> None:
         io = self.by_id.get(effect.leg)
-        if io is not None:
-            io.internal = call.internal
-            self._open(io, call, self._answer)
+        if io is None:
+            return
+        if io.local_body:  # by an engine that died: the same answer again
+            self._phone.answer(io.id, io.local_body)
+            if call.legs[io.id].state != "up":
+                self._turns.feed(call.id, on.LegUp(io.id))
+            return
+        io.internal = call.internal
+        self._open(io, call, self._answer)
 
     def _answer(self, io: LegIo) -> None:
         assert io.local is not None
@@ -141,14 +147,15 @@ class Legs:
         if worker is None:
             self._turns.feed(call.id, on.LegGone(effect.leg, "failed", "no media worker"))
             return
-        io = LegIo(effect.leg, call.id, worker, False, target.flow.host, target=target)
+        known = self.by_id.get(effect.leg)
+        io = known or LegIo(effect.leg, call.id, worker, False, target.flow.host, target=target)
         io.ipv6 = ":" in target.flow.host
         io.internal = call.internal
         self.by_id[io.id] = io
 
         def invite(io: LegIo) -> None:
             assert io.local is not None
-            io.local_body = sdp.make_offer(io.local)
+            io.local_body = io.local_body or sdp.make_offer(io.local)
             self._phone.invite(
                 io.id,
                 target,
@@ -159,7 +166,10 @@ class Legs:
                 max_forwards=effect.hops - 1,
             )
 
-        self._open(io, call, invite)
+        if io.local_body:  # by an engine that died: the same INVITE again
+            invite(io)
+        else:
+            self._open(io, call, invite)
 
     def progressed(self, leg: str, status: int, body: bytes) -> None:
         io = self.by_id.get(leg)

@@ -6,36 +6,54 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from config.errors import MisuseError
 from engine.clock import Clock
+from engine.journal import Journal
+from engine.kept import LegKept
 from engine.timers import Timers
 from router.sip import effects as sip
 from router.sip.core import SENDING
 from router.sip.directory import Directory
 from router.sip.endpoint import Endpoint
+from router.sip.kept import KeptLeg
 from router.sip.registrar import Contact
 from router.sip.target import Credentials, Target
 from router.sip.transport import SipTransport
 
 log = logging.getLogger(__name__)
 
-# Users whose bindings were touched, why, and what tells the phone: when that may be seen.
-Touched = Callable[[Iterable[str], str, Callable[[], None]], None]
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE = msgspec.msgpack.Decoder(KeptLeg).decode
+
+
+def peer_of(effect: sip.Effect) -> object:
+    """Whom a datagram or a stream's bytes go to."""
+    flow = effect.flow
+    return flow.transport, flow.host, flow.port, flow.connection
 
 
 class Phone:
     """Owns the endpoint and its transport; ``on`` maps an event's type to its taker."""
 
     def __init__(
-        self, endpoint: Endpoint, transport: SipTransport, clock: Clock, timers: Timers
+        self,
+        endpoint: Endpoint,
+        transport: SipTransport,
+        clock: Clock,
+        timers: Timers,
+        journal: Journal,
     ) -> None:
         self._endpoint = endpoint
         self._transport = transport
         self._clock = clock
         self._timers = timers
+        self._journal = journal
+        self._late: dict[object, int] = {}  # by peer: what its last datagram waits for
         self._due: float | None = None
         self.on: dict[type, Callable[[Any], None]] = {}
-        self.on_touched: Touched = lambda users, cause, then: then()
+        self.on_touched: Callable[[Iterable[str], str], int] = lambda users, cause: 0
 
     # --- from the network ----------------------------------------------------------------------
 
@@ -53,9 +71,9 @@ class Phone:
         self._take(self._endpoint.tick(self._clock.now()), "expired")
 
     def _take(self, output: list[sip.Effect | sip.Event], cause: str = "") -> None:
-        """Bytes first, so that a slow taker of an event delays no response. Only the answer to
-        a REGISTER that changes something waits, until that is written down."""
-        answers = cause == "unregistered"
+        """Events first, then the bytes: what they confirm to a peer (the end of a call, an
+        answer, a registration) is on disk before they leave, for the peer would not say it again
+        to another engine."""
         sends: list[sip.Effect] = []
         events = []
         for item in output:
@@ -64,14 +82,19 @@ class Phone:
             else:
                 events.append(item)
         touched = self._endpoint.registrar.take_touched()
-        if not (touched and answers):
-            self._send(sends)
-        if touched:
-            self.on_touched(touched, cause, lambda: self._send(sends) if answers else None)
+        seq = self.on_touched(touched, cause) if touched else 0
+        before = self._journal.last_seq
+        self._tell(events)
+        self._keep()
+        if events and self._journal.last_seq > before:
+            seq = self._journal.last_seq
         due = self._endpoint.next_deadline
         if due is not None and (self._due is None or due < self._due):
             self._due = due
             self._timers.set("sip", due, self._tick)
+        self._send(sends, seq)
+
+    def _tell(self, events: list[sip.Event]) -> None:
         for event in events:
             taker = self.on.get(type(event))
             if taker is None:
@@ -81,9 +104,24 @@ class Phone:
             except Exception:  # a mistake of ours must not cost the events behind it
                 log.exception("sip: %s", type(event).__name__)
 
-    def _send(self, sends: list[sip.Effect]) -> None:
+    def _keep(self) -> None:
+        """Write down the legs that the step changed."""
+        for leg in self._endpoint.take_changed():
+            kept = self._endpoint.keep(leg)
+            data = _ENCODE(kept) if kept is not None else b""
+            self._journal.append("", LegKept(leg, data), self._clock.now())
+
+    def _send(self, sends: list[sip.Effect], seq: int = 0) -> None:
+        """Send when all up to ``seq`` is durable; to one peer in one order."""
         for effect in sends:
-            self._transport.send(effect)
+            peer = peer_of(effect)
+            needed = max(seq, self._late.get(peer, 0))
+            if needed <= self._journal.durable_seq:
+                self._late.pop(peer, None)
+                self._transport.send(effect)
+                continue
+            self._late[peer] = needed
+            self._journal.when_durable(needed, lambda effect=effect: self._transport.send(effect))  # type: ignore[misc]
 
     # --- from the calls ------------------------------------------------------------------------
 
@@ -143,6 +181,14 @@ class Phone:
 
     def contacts(self, user: str) -> list[Contact]:
         return self._endpoint.contacts(user)
+
+    def adopt(self, data: bytes, credentials: Credentials | None) -> None:
+        """A leg of an earlier engine, as ``LegKept`` has it. MsgspecError for what is none."""
+        self._endpoint.adopt(_DECODE(data), self._clock.now(), credentials=credentials)
+
+    def legs(self) -> set[str]:
+        """Every leg that SIP knows and that is not over."""
+        return set(self._endpoint.legs())
 
     def restore(self, contacts: Iterable[Contact]) -> list[Contact]:
         """Contacts of an earlier engine; those that can still be reached, as they are now."""

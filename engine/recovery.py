@@ -1,18 +1,20 @@
-"""At start: calls that an earlier engine left open are closed with the right outcome.
+"""At start: calls that an earlier engine left open go on here, or end with the right outcome.
 
-Their facts up to the crash are in the journal; nobody carries them on, so each gets its one
-CallEnded (talking: dropped; waiting: missed; before that: failed; cause "restart") and thereby
-its ticket. Agents keep their presence: the floor's facts are applied, never decided again.
+Where sockets and workers outlived the engine its calls are taken over (engine.takeover). After
+a reboot nobody carries them on, so each gets its one CallEnded (talking: dropped; waiting:
+missed; before that: failed; cause "restart") and thereby its ticket. Agents keep their presence:
+the floor's facts are applied, never decided again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from engine.journal import Entry
+from engine.takeover import Kept, TakeOver
 from engine.taping import WORKER_DIED
 from queues import events as floor_facts
 from queues.offers import FLOOR_FACTS, FloorEvent
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
     from engine.state import Snapshot
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Settled:
+    """``open_files``: recordings that no worker reported closed, to the fact of their start."""
+
+    open_files: dict[str, Entry]
+    takeover: TakeOver
 
 
 @dataclass(slots=True)
@@ -87,41 +97,56 @@ def _talk_ended(call: Open, at: float) -> None:
 
 
 def settle(
-    engine: Engine, *folds: Callable[[Entry], None], elsewhere: Snapshot | None = None
-) -> dict[str, Entry]:
-    """Fold the log, close what is open, put the agents back where they were.
+    engine: Engine,
+    *folds: Callable[[Entry], None],
+    elsewhere: Snapshot | None = None,
+    supervisor: str = "",
+    phones: Callable[[], Iterable[str]] = tuple,
+) -> Settled:
+    """Fold the log, take over the calls that can go on, close the others, put the agents back
+    where they were.
 
     ``folds`` are others who want to see the log pass. ``elsewhere``: without a log of our own,
-    the state that another machine kept; from here on it stands in our log.
-    Returns the recordings that no worker reported closed: file to the fact of its start.
+    the state that another machine kept; from here on it stands in our log. ``supervisor``: ours;
+    where it is that of the log's last engine, sockets and workers are still there and calls go
+    on. ``phones`` gives the agents whose phones are known again, once the log was folded.
     """
     open_calls: dict[str, Open] = {}
     open_files: dict[str, Entry] = {}
+    kept, last_supervisor = Kept(), ""
     floor = engine.floor.floor
     for entry in engine.journal.read(engine.journal.recovered.held):
+        event = entry.event
+        if isinstance(event, facts.EngineStarted):
+            last_supervisor = event.supervisor
+        kept.note(entry)
         engine.holds.note(entry)
         for other in folds:
             other(entry)
         fold(open_calls, entry)
         fold_files(open_files, entry)
         engine.statistics.apply(entry)
-        event = entry.event
         if isinstance(event, FLOOR_FACTS):
             floor.apply(entry.call, _floor_event(event), entry.at)
         elif isinstance(event, facts.CallArrived):
             engine.callers.arrived(entry.call, event.caller)
         elif isinstance(event, facts.CallEnded):
             engine.callers.ended(entry.call, event.outcome, event.agent)
-    for at, event in elsewhere.in_order() if elsewhere else ():
-        entry = engine.journal.append("", event, engine.clock.now())
+    for at, told in elsewhere.in_order() if elsewhere else ():
+        entry = engine.journal.append("", told, engine.clock.now())
         for other in folds:
             other(entry)
-        if isinstance(event, FLOOR_FACTS):
-            floor.apply("", _floor_event(event), min(at, entry.at))
+        if isinstance(told, FLOOR_FACTS):
+            floor.apply("", _floor_event(told), min(at, entry.at))
+    continues = bool(supervisor) and supervisor == last_supervisor
+    takeover = TakeOver(engine, kept if continues else Kept())
+    alive = takeover.decode()
+    takeover.adopt()
     for call_id, call in open_calls.items():
-        _close(engine, call_id, call)
-    engine.floor.after_recovery()
-    return open_files
+        if call_id not in alive:
+            _close(engine, call_id, call)
+    engine.floor.after_recovery(alive, frozenset(phones()))
+    return Settled(open_files, takeover)
 
 
 def fold_files(open_files: dict[str, Entry], entry: Entry) -> None:

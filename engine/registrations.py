@@ -68,17 +68,12 @@ class Registrations:
 
     # --- while it runs -------------------------------------------------------------------------
 
-    def touched(self, users: Iterable[str], cause: str, then: Callable[[], None]) -> None:
-        """These users' contacts were refreshed or changed; ``then`` may tell the phone so. It
-        runs when what is new is durable, for a mere refresh at once."""
-        seq = max((self._write(user, cause) for user in users), default=0)
-        if seq:
-            self._journal.when_durable(seq, then)
-        else:
-            then()
+    def touched(self, users: Iterable[str], cause: str) -> int:
+        """These users' contacts were refreshed or changed: the number of the fact that must be
+        durable before the phone is told so, 0 for a mere refresh."""
+        return max((self._write(user, cause) for user in users), default=0)
 
     def _write(self, user: str, cause: str) -> int:
-        """The number of the last fact that must be durable, 0 for none."""
         now = self._clock.now()
         written = self._written.setdefault(user, {})
         contacts = {contact.uri: contact for contact in self._phone.contacts(user)}

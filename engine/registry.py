@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+import engine.kept
 import queues.events
 import recordings.events
 import router.events
@@ -83,6 +84,7 @@ def product_registry(*further: type) -> Registry:
             *queues.events.EVENTS,
             *recordings.events.EVENTS,
             *tickets.events.EVENTS,
+            *engine.kept.EVENTS,
             *further,
         )
     )

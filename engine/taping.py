@@ -40,12 +40,31 @@ class Taping:
         self._legs = legs
         self._workers = workers
         self._tapes: dict[str, Tape] = {}
+        self._of_call: dict[str, list[str]] = {}
         self.none_runs = asyncio.Event()
         self.none_runs.set()
         register(turns.outer, {do.Record: self._record, do.StopRecording: self._stop_recording})
 
+    def of(self, call: str) -> list[Tape]:
+        """The recordings of a call that run."""
+        return [self._tapes[name] for name in self._of_call.get(call, ()) if name in self._tapes]
+
+    def adopt(self, tape: Tape) -> None:
+        """A recording that a dead engine had begun: its worker goes on with it."""
+        self._begun(tape)
+
+    def _begun(self, tape: Tape) -> None:
+        self.none_runs.clear()
+        self._tapes[tape.command.recording] = tape
+        self._of_call.setdefault(tape.call, []).append(tape.command.recording)
+
     def _forget(self, recording: str) -> None:
-        self._tapes.pop(recording, None)
+        tape = self._tapes.pop(recording, None)
+        if tape is not None:
+            names = self._of_call[tape.call]
+            names.remove(recording)
+            if not names:
+                del self._of_call[tape.call]
         if not self._tapes:
             self.none_runs.set()
 
@@ -60,9 +79,8 @@ class Taping:
         command = media.Record(effect.recording, path, effect.left, effect.right)
         if tape is None:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            self.none_runs.clear()
             tape = Tape(call.id, command, self._turns.clock.now())
-            self._tapes[effect.recording] = tape
+            self._begun(tape)
         else:
             tape.command = command
         self._tell(io.worker, tape)

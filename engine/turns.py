@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from engine.clock import Clock
@@ -60,7 +60,11 @@ class Turns:
         self._held: deque[tuple[int, Call, do.Effect]] = deque()
         self._forget: list[tuple[str, Callable[[str], None]]] = []
         self._bound_to = 0
+        self._touched: dict[str, Call] = {}
+        self._owed: dict[str, list[do.Effect]] = {}  # outer effects not performed, by call
+        self.keep: Callable[[Call, tuple[do.Effect, ...]], None] = lambda call, owed: None
         self._running = False
+        self._paused = False
         self._now = 0.0
 
     def now(self) -> float:
@@ -70,8 +74,16 @@ class Turns:
     def feed(self, call: str, happened: Input) -> None:
         """Give a call an input; outside a turn this is the turn, inside it is queued."""
         self._inputs.append((call, happened))
-        if not self._running:
+        if not self._running and not self._paused:
             self._run()
+
+    def pause(self) -> None:
+        """Inputs wait until ``resume``: a take-over is under way."""
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        self.together(lambda: None)
 
     def fact(self, call: str, event: object) -> None:
         """Journal a fact at the turn's time."""
@@ -95,6 +107,7 @@ class Turns:
         """Run a shell's work for a call as one turn; a mistake in it ends that call as failed."""
 
         def tried() -> None:
+            self.touch(call)
             try:
                 work()
             except Exception:
@@ -104,6 +117,12 @@ class Turns:
                     self._fail(found)
 
         self.together(tried)
+
+    def touch(self, call: str) -> None:
+        """Something of this call changed beside its core: keep it with this turn."""
+        found = self.calls.get(call)
+        if found is not None:
+            self._touched[call] = found
 
     def _begin(self) -> None:
         self._now = self.clock.now()
@@ -118,21 +137,34 @@ class Turns:
 
     def _until_quiet(self) -> None:
         """Inputs, then their outer effects, until neither brings more."""
-        while True:
+        while not self._paused:
             while self._inputs:
                 call_id, happened = self._inputs.popleft()
                 call = self.calls.get(call_id)
                 if call is None:
                     log.debug("input for a call that is gone: %s", type(happened).__name__)
                     continue
+                self._touched[call_id] = call
                 self._step(call, happened)
+            if self._touched:
+                self._keep()
             if not self._outbound:
                 break
             self._release()
-        if not self._held:
+        if not self._held and not self._paused:
             forgotten, self._forget = self._forget, []
             for call_id, forget in forgotten:
                 forget(call_id)
+
+    def _keep(self) -> None:
+        """The state after the turn stands in the log with the turn's facts: one batch of the
+        journal, that is there whole or not at all. What goes out is kept before it does."""
+        touched, self._touched = self._touched, {}
+        for call_id, call in touched.items():
+            try:
+                self.keep(call, tuple(self._owed.get(call_id, ())))
+            except Exception:
+                log.exception("call %s cannot be kept", call_id)
 
     def _step(self, call: Call, happened: Input) -> None:
         try:
@@ -143,6 +175,10 @@ class Turns:
             self._fail(call)
 
     def _perform(self, call: Call, effect: do.Effect) -> None:
+        owed = self._owed[call.id]
+        owed.remove(effect)
+        if not owed:
+            del self._owed[call.id]
         try:
             self.outer[type(effect)](call, effect)
         except Exception:
@@ -169,7 +205,20 @@ class Turns:
         elif kind in self.inner:
             self.inner[kind](call, effect)
         else:
-            self._outbound.append((call, effect))
+            self._owe(call, effect)
+
+    def _owe(self, call: Call, effect: do.Effect) -> None:
+        self._owed.setdefault(call.id, []).append(effect)
+        self._outbound.append((call, effect))
+
+    def owe(self, call: Call, effects: Iterable[do.Effect]) -> None:
+        """Perform what a dead engine may not have performed, in a turn of its own."""
+
+        def again() -> None:
+            for effect in effects:
+                self._owe(call, effect)
+
+        self.together(again)
 
     def _release(self) -> None:
         """Send the turn's outer effects on, behind the facts that bind them.

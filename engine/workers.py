@@ -168,6 +168,18 @@ class Workers:
         self._homes[call] = name
         return self.clients[name]
 
+    def home_of(self, call: str) -> str:
+        """The name of a call's worker, "" while it has none."""
+        return self._homes.get(call, "")
+
+    def adopt(self, call: str, worker: str, music: str) -> None:
+        """A call that a dead engine had at home there."""
+        if worker:
+            self._homes[call] = worker
+            self._load[worker] = self._load.get(worker, 0) + 1
+        if music != self._music:
+            self._musics[call] = music
+
     def leave(self, call: str) -> None:
         name = self._homes.pop(call, None)
         self._musics.pop(call, None)

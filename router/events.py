@@ -172,10 +172,12 @@ class SecondLifeEnded:
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """A new engine generation took over the journal (call is "")."""
+    """A new engine generation took over the journal (call is ""). ``supervisor`` names the
+    process that started it: while that one lives, so do sockets and workers."""
 
     generation: int
     version: str
+    supervisor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,10 +138,18 @@ class FakePhone:
         self.said: list[tuple[Any, ...]] = []
         self.phones: dict[str, list[Contact]] = {}
         self.on: dict[type, Callable[[Any], None]] = {}
+        self.known: set[str] = set()
 
     def event(self, event: object) -> None:
         """Give an event of the SIP core to its taker."""
+        if isinstance(event, sip.Invited):
+            self.known.add(event.leg)
+        elif isinstance(event, sip.Ended | sip.Refused):
+            self.known.discard(event.leg)
         self.on[type(event)](event)
+
+    def legs(self) -> set[str]:
+        return set(self.known)
 
     def register_phone(self, user: str, uri: str = "", host: str = "192.0.2.50") -> str:
         uri = uri or f"sip:{user}@{host}:5060"
@@ -168,12 +176,15 @@ class FakePhone:
         self.said.append(("answer", leg, body))
 
     def reject(self, leg: str, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self.known.discard(leg)
         self.said.append(("reject", leg, status, headers))
 
     def invite(self, leg: str, target: Target, body: bytes, **more: Any) -> None:
+        self.known.add(leg)
         self.said.append(("invite", leg, target, body, more))
 
     def hang_up(self, leg: str, status: int, reason: str) -> None:
+        self.known.discard(leg)
         self.said.append(("hang_up", leg, status, reason))
 
     def change(self, leg: str, body: bytes) -> None:
@@ -212,6 +223,12 @@ class FakeWorkers:
 
     def leave(self, call: str) -> None:
         self.left.append(call)
+
+    def home_of(self, call: str) -> str:
+        return "w0"
+
+    def adopt(self, call: str, worker: str, music: str) -> None:
+        self._musics[call] = music
 
     def music(self, call: str) -> tuple[str, ...]:
         return (self._musics.get(call, "music.ulaw"),)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from config.settings import AgentSettings, Number, QueueSettings, Settings, Trunk
 from engine.arrivals import Arrivals
+from engine.call_timers import CallTimers
 from engine.callbacks import Callbacks
 from engine.callers import Callers
 from engine.engine import Engine
@@ -16,17 +17,16 @@ from engine.floorside import FloorSide
 from engine.flows import Flows
 from engine.holds import Holds
 from engine.journal import Entry
+from engine.keeping import Keeping
 from engine.legs import Legs
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
 from engine.supervision import Supervision
 from engine.taping import Taping
 from engine.timers import Timers
-from engine.turns import Turns, register
+from engine.turns import Turns
 from ivr.loader import SHIPPED_DIR, FlowSet, load_flows
 from queues.statistics import Statistics
-from router import effects as do
-from router import inputs as on
 from router.call import Call
 from router.sip import effects as sip
 from router.sip import sdp
@@ -76,6 +76,7 @@ class Desk:
     sign_out = Engine.sign_out
     ready = Engine.ready
     take_break = Engine.take_break
+    forget = Engine.forget
 
     def __init__(
         self,
@@ -121,22 +122,18 @@ class Desk:
         self.wiring = Wiring(cast(Engine, self))
         self.statistics = Statistics()
         self.holds = Holds(cast(Any, self.journal))
-        register(self.turns.inner, {do.SetTimer: self._set_timer, do.ClearTimer: self._clear_timer})
+        self.call_timers = CallTimers(self.turns, self.timers)
+        self.keeping = Keeping(
+            cast(Any, self.journal), cast(Any, self.clock), self.turns, self.legs, self.flows,
+            self.taping, cast(Any, self.workers), self.call_timers,
+        )  # fmt: skip
         self.turns.on_finished = self._finished
-
-    def _set_timer(self, call: Call, effect: do.SetTimer) -> None:
-        name = effect.name
-        self.timers.set(
-            (call.id, name), effect.at, lambda: self.turns.feed(call.id, on.TimerFired(name))
-        )
-
-    def _clear_timer(self, call: Call, effect: do.ClearTimer) -> None:
-        self.timers.clear((call.id, effect.name))
 
     def _finished(self, call: Call) -> None:
         self.flows.forget(call.id)
         self.turns.calls.pop(call.id, None)
-        self.turns.forget_later(call.id, self.workers.leave)
+        self.call_timers.forget(call.id)
+        self.turns.forget_later(call.id, self.forget)
         self.callbacks.ended(call.id)
 
     # --- what a test does --------------------------------------------------------------------

@@ -1,17 +1,20 @@
-"""The SIP side: bytes before events, one alarm, and a mistake that costs no other event."""
+"""The SIP side: what bytes confirm is on disk before they leave; one alarm; a mistake costs no
+other event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
 
 from config.errors import MisuseError
+from engine.kept import LegKept
 from engine.phone import Phone
 from engine.timers import Timers
+from router.events import CallPickedUp
 from router.sip import effects as sip
-from tests.fakes import START, FakeLoop, HandClock
+from tests.fakes import START, FakeJournal, FakeLoop, HandClock
 
 FLOW = sip.Flow("udp", "192.0.2.1", 5060)
 
@@ -23,12 +26,20 @@ class PlayedEndpoint:
         self.output: list[Any] = []
         self.next_deadline: float | None = None
         self.touched: list[str] = []
+        self.changed: set[str] = set()
         self.ticks: list[float] = []
         self.registrar = self
 
     def take_touched(self) -> list[str]:
         touched, self.touched = self.touched, []
         return touched
+
+    def take_changed(self) -> set[str]:
+        changed, self.changed = self.changed, set()
+        return changed
+
+    def keep(self, leg: str) -> object:
+        return None if leg == "gone" else (leg, "state")
 
     def _give(self) -> list[Any]:
         output, self.output = self.output, []
@@ -53,11 +64,23 @@ class Set:
         self.endpoint = PlayedEndpoint()
         self.seen: list[str] = []
         timers = Timers(cast(Any, self.clock), cast(Any, self.loop))
-        self.phone = Phone(cast(Any, self.endpoint), cast(Any, self), cast(Any, self.clock), timers)
+        self.journal = FakeJournal()
+        self.phone = Phone(
+            cast(Any, self.endpoint),
+            cast(Any, self),
+            cast(Any, self.clock),
+            timers,
+            cast(Any, self.journal),
+        )
         self.phone.on = {
-            sip.Ended: lambda event: self.seen.append(event.cause),
+            sip.Ended: self.ended,
             sip.Answered: lambda event: cast(None, 1 / 0),
         }
+
+    def ended(self, event: sip.Ended) -> None:
+        self.seen.append(event.cause)
+        if event.cause == "bye":
+            self.journal.append("c1", CallPickedUp(), START)
 
     def send(self, effect: Any) -> None:
         self.seen.append(effect.data.decode())
@@ -76,9 +99,31 @@ def sent(text: str) -> sip.Send:
     return sip.Send(FLOW, text.encode())
 
 
-def test_bytes_leave_before_anybody_takes_an_event(telephone: Set) -> None:
-    telephone.receive(sip.Ended("a", "bye"), sent("200"), sip.Ended("b", "cancel"), sent("ACK"))
-    assert telephone.seen == ["200", "ACK", "bye", "cancel"]
+def test_bytes_leave_when_the_facts_of_their_step_are_on_disk(telephone: Set) -> None:
+    telephone.journal.slow = True
+    telephone.receive(sip.Ended("a", "bye"), sent("200"), sent("200 again"))
+    telephone.receive(sent("to the same peer"))
+    assert telephone.seen == ["bye"]
+    telephone.journal.sync()
+    assert telephone.seen == ["bye", "200", "200 again", "to the same peer"]
+    telephone.receive(sent("later"))
+    assert telephone.seen[-1] == "later"
+
+
+def test_bytes_that_confirm_nothing_wait_for_nobody(telephone: Set) -> None:
+    telephone.journal.slow = True
+    telephone.receive(sip.Ended("a", "cancel"), sent("487"))
+    assert telephone.seen == ["cancel", "487"]
+
+
+def test_legs_that_changed_are_kept_with_the_step(telephone: Set) -> None:
+    telephone.endpoint.changed = {"a"}
+    telephone.receive(sent("180"))
+    telephone.endpoint.changed = {"gone"}
+    telephone.receive()
+    first, second = telephone.journal.facts(LegKept)
+    assert (first.leg, bool(first.data)) == ("a", True)
+    assert second == LegKept("gone", b"")
 
 
 def test_an_event_that_nobody_takes_is_none(telephone: Set) -> None:
@@ -90,7 +135,7 @@ def test_a_taker_that_fails_costs_no_other_event(
     telephone: Set, caplog: pytest.LogCaptureFixture
 ) -> None:
     telephone.receive(sip.Answered("a", b""), sip.Ended("b", "bye"), sent("200"))
-    assert telephone.seen == ["200", "bye"]
+    assert telephone.seen == ["bye", "200"]
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -113,15 +158,15 @@ def test_a_leg_that_ended_in_the_instant_before_is_no_error(telephone: Set) -> N
 
 
 def test_the_answer_to_a_register_waits_until_it_is_written_down(telephone: Set) -> None:
-    later: list[Callable[[], None]] = []
+    telephone.journal.slow = True
 
-    def touched(users: Iterable[str], cause: str, then: Callable[[], None]) -> None:
+    def touched(users: Iterable[str], cause: str) -> int:
         assert (list(users), cause) == (["101"], "unregistered")
-        later.append(then)
+        return telephone.journal.append("", CallPickedUp(), START).seq
 
     telephone.phone.on_touched = touched
     telephone.endpoint.touched = ["101"]
-    telephone.receive(sent("200 OK"), sip.Ended("a", "bye"))
-    assert telephone.seen == ["bye"]
-    later[0]()
-    assert telephone.seen == ["bye", "200 OK"]
+    telephone.receive(sent("200 OK"), sip.Ended("a", "cancel"))
+    assert telephone.seen == ["cancel"]
+    telephone.journal.sync()
+    assert telephone.seen == ["cancel", "200 OK"]

@@ -207,7 +207,7 @@ def test_a_file_whose_worker_is_gone_is_closed_and_one_that_goes_on_is_not() -> 
     for still_recording in (set(), {f"{next(iter(desk.turns.calls))}-r1"}):
         after = Desk(kept=kept)
         after.workers.recording = still_recording
-        open_files = recovery.settle(after)  # type: ignore[arg-type]
+        open_files = recovery.settle(after).open_files  # type: ignore[arg-type]
         recovery.close_files(after, open_files)  # type: ignore[arg-type]
         closed = after.journal.facts(RecordingClosed)
         assert [fact.error for fact in closed] == (

@@ -50,7 +50,13 @@ class Office:
         self.wire = Wire()
         timers = Timers(cast(Any, self.clock), cast(Any, self.loop))
         self.endpoint = endpoint("us", "198.51.100.1")
-        self.phone = Phone(self.endpoint, cast(Any, self.wire), cast(Any, self.clock), timers)
+        self.phone = Phone(
+            self.endpoint,
+            cast(Any, self.wire),
+            cast(Any, self.clock),
+            timers,
+            cast(Any, self.journal),
+        )
         self.changed: list[RegistrationChanged] = []
         self.phone.on[RegistrationChanged] = self.changed.append
         self.registrations = Registrations(

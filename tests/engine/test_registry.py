@@ -42,6 +42,7 @@ def _sample(annotation: str) -> object:
     """A value for a field's annotation as the sources write it."""
     samples: dict[str, object] = {
         "str": "text",
+        "bytes": b"state",
         "int": 3,
         "float": 2.5,
         "bool": True,

@@ -1,0 +1,79 @@
+"""State as bytes: nested dataclasses with their names, so that another engine can take them.
+
+Lenient as the journal is: a field that this version does not know is left out, a missing one
+takes its default, so that versions may follow each other while calls are up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from config.errors import MisuseError
+
+NAME = "."  # the key that holds a dataclass's name; no identifier is like that
+
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+class Codec:
+    """Knows these dataclasses, by their module and name. Sequences come back as tuples,
+    mappings as dicts; anything else than dataclasses, these and plain values is MisuseError."""
+
+    def __init__(self, types: Iterable[type]) -> None:
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder().decode
+        self._kinds: dict[str, tuple[type, frozenset[str]]] = {}
+        self._shapes: dict[type, tuple[str, tuple[str, ...], Any]] = {}
+        for kind in types:
+            if not dataclasses.is_dataclass(kind):
+                raise MisuseError(f"{kind.__name__} is no dataclass")
+            name = f"{kind.__module__}.{kind.__qualname__}"
+            fields = tuple(field.name for field in dataclasses.fields(kind))
+            self._kinds[name] = (kind, frozenset(fields))
+            self._shapes[kind] = (name, fields, attrgetter(*fields) if fields else None)
+
+    def encode(self, state: object) -> bytes:
+        return self._encode(self._plain(state))
+
+    def decode(self, data: bytes) -> Any:
+        """MisuseError or msgspec.MsgspecError for what no Codec of a like version wrote."""
+        return self._whole(self._decode(data))
+
+    def _plain(self, state: object) -> object:
+        kind = type(state)
+        if kind in _ATOMS:
+            return state
+        if kind is tuple or kind is list:
+            return [self._plain(item) for item in state]  # type: ignore[attr-defined]
+        if isinstance(state, Mapping):
+            return {key: self._plain(item) for key, item in state.items()}
+        shape = self._shapes.get(kind)
+        if shape is None:
+            raise MisuseError(f"{kind.__name__} cannot be kept")
+        name, fields, read = shape
+        plain: dict[str, object] = {NAME: name}
+        if len(fields) == 1:
+            plain[fields[0]] = self._plain(read(state))
+        elif fields:
+            for field, item in zip(fields, read(state), strict=True):
+                plain[field] = item if type(item) in _ATOMS else self._plain(item)
+        return plain
+
+    def _whole(self, plain: object) -> object:
+        if isinstance(plain, list):
+            return tuple(self._whole(item) for item in plain)
+        if not isinstance(plain, dict):
+            return plain
+        name = plain.pop(NAME, None)
+        if name is None:
+            return {key: self._whole(item) for key, item in plain.items()}
+        found = self._kinds.get(name)
+        if found is None:
+            raise MisuseError(f"{name} is not known here")
+        kind, fields = found
+        return kind(**{key: self._whole(item) for key, item in plain.items() if key in fields})
