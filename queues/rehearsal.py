@@ -151,10 +151,15 @@ class Rehearsal:
         heappush(self._heap, (at, self._order, action, first, second))
 
     def _do(self, effects: list[Effect]) -> None:
+        """Tell the facts in order, then act: what follows (an overflow into another queue) comes
+        after all of them in the log, as it did on the floor."""
+        acts = []
         for effect in effects:
             if type(effect) is Fact:
                 self._tell(effect.call, effect.event)
-                continue
+            else:
+                acts.append(effect)
+        for effect in acts:
             act = self._does.get(type(effect))
             if act is None:
                 raise MisuseError(f"a rehearsal does not know the effect {effect!r}")
