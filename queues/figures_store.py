@@ -15,7 +15,6 @@ from sqlalchemy import Column, RowMapping, Select, Table, bindparam, func, selec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from config.errors import PeerError
-from config.store import migrate
 from config.upsert import insert_for
 from queues.tables import agent_breaks, agent_intervals, figures_positions, queue_intervals
 from queues.tallies import WAIT_BUCKETS_S, Tally, WorkTally
@@ -61,8 +60,9 @@ class Span:
 
 
 class FiguresStore:
-    """Writes and answers. The tables are made at the first success: a database that is away when
-    the program starts holds nothing up. Raises what the database raises."""
+    """Writes and answers. The tables are made by the start or the records' reader, whoever gets
+    to the database first; until then everything fails, as while it is away. Raises what the
+    database raises."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -97,7 +97,6 @@ class FiguresStore:
 
     async def _prepare(self) -> None:
         if not self._ready:
-            await migrate(self._engine)
             async with self._engine.begin() as connection:
                 await connection.execute(
                     insert_for(self._engine.dialect, figures_positions)
