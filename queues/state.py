@@ -34,7 +34,7 @@ from queues.roster import Roster
 from queues.rules import EMERGENCY_RANK, FloorRules, QueueRules
 from queues.timers import Kind, Timers
 from queues.waiting import Callback, CallKey, WaitingCall
-from queues.wants import Wants
+from queues.wants import Wants, WantsKnown
 from queues.widening import is_personal, next_widening
 
 LEASE_MARGIN_S = 5.0
@@ -63,6 +63,7 @@ class FloorState:
         self.fresh_agents = self.roster.fresh
         self.strays: dict[str, str] = {}  # calls of queues that are gone -> where they go
         self.places = KeptPlaces()
+        self._wants = WantsKnown()
         self._handlers: dict[type[Any], Callable[[str, Any, float], None]] = {
             CallQueued: self._call_queued,
             CallWidened: self._call_widened,
@@ -138,7 +139,7 @@ class FloorState:
             queue=event.queue,
             priority=event.priority,
             rank=event.rank,
-            wants=Wants(tuple(sorted(event.skills.items())), event.level_max, event.only),
+            wants=self._wants.alike(event.skills, event.level_max, event.only),
             since=now,
             deadline=event.deadline,
             place=event.place,

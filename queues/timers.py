@@ -26,36 +26,45 @@ TimerKey = tuple[Kind, str]
 class Timers:
     """A heap whose dead entries are skipped, and swept out once they outnumber the live."""
 
-    __slots__ = ("_heap", "_times")
+    __slots__ = ("_count", "_heap", "_times")
 
     def __init__(self) -> None:
-        self._times: dict[TimerKey, float] = {}
-        self._heap: list[tuple[float, TimerKey]] = []
+        self._times: tuple[dict[str, float], ...] = tuple({} for _ in Kind)
+        self._count = 0
+        self._heap: list[tuple[float, Kind, str]] = []
 
     def set(self, kind: Kind, ident: str, at: float) -> None:
         """Set or move a timer."""
-        key = (kind, ident)
-        self._times[key] = at
-        heappush(self._heap, (at, key))
-        if len(self._heap) > 2 * len(self._times) + 64:
-            self._heap = [(time, live) for live, time in self._times.items()]
+        times = self._times[kind]
+        if ident not in times:
+            self._count += 1
+        times[ident] = at
+        heappush(self._heap, (at, kind, ident))
+        if len(self._heap) > 2 * self._count + 64:
+            self._heap = [
+                (time, each, live) for each in Kind for live, time in self._times[each].items()
+            ]
             heapify(self._heap)
 
     def drop(self, kind: Kind, ident: str) -> None:
         """Forget a timer; it need not be set."""
-        self._times.pop((kind, ident), None)
+        if self._times[kind].pop(ident, None) is not None:
+            self._count -= 1
 
     def at(self, kind: Kind, ident: str) -> float | None:
         """When this timer falls due; None where it is not set."""
-        return self._times.get((kind, ident))
+        return self._times[kind].get(ident)
 
     @property
     def next(self) -> float | None:
         """When the first timer falls due."""
         heap = self._heap
-        while heap and self._times.get(heap[0][1]) != heap[0][0]:
+        while heap:
+            at, kind, ident = heap[0]
+            if self._times[kind].get(ident) == at:
+                return at
             heappop(heap)
-        return heap[0][0] if heap else None
+        return None
 
     def pop(self, now: float) -> list[TimerKey]:
         """Take the first timer that is due at ``now`` (at or before it), with all of its kind
@@ -63,14 +72,14 @@ class Timers:
         at = self.next
         if at is None or at > now:
             return []
-        kind = self._heap[0][1][0]
+        kind = self._heap[0][1]
         taken = []
-        while self.next == at and self._heap[0][1][0] is kind:
-            key = heappop(self._heap)[1]
-            del self._times[key]
-            taken.append(key)
+        while self.next == at and self._heap[0][1] is kind:
+            ident = heappop(self._heap)[2]
+            self.drop(kind, ident)
+            taken.append((kind, ident))
         return taken
 
     def pending(self) -> dict[TimerKey, float]:
         """All timers, for comparison."""
-        return dict(self._times)
+        return {(kind, ident): at for kind in Kind for ident, at in self._times[kind].items()}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 Needs = tuple[tuple[str, int], ...]
+
+KNOWN_MAX = 4096
 
 
 class Wants(NamedTuple):
@@ -17,3 +20,21 @@ class Wants(NamedTuple):
     needs: Needs = ()
     level_max: int = 0
     only: str = ""
+
+
+class WantsKnown:
+    """The very same value for all who want the same: thousands may wait. Forgets all at
+    ``KNOWN_MAX``, which costs memory and nothing else."""
+
+    def __init__(self) -> None:
+        self._known: dict[Wants, Wants] = {}
+
+    def alike(self, skills: Mapping[str, int], level_max: int, only: str) -> Wants:
+        """The value for these requirements."""
+        wants = Wants(tuple(sorted(skills.items())) if skills else (), level_max, only)
+        known = self._known.get(wants)
+        if known is None:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            known = self._known[wants] = wants
+        return known
