@@ -148,6 +148,28 @@ class Dispatch:
         state = self.state
         if not (state.fresh_calls or state.fresh_agents or state.fresh_rings):
             return
+        if len(state.fresh_agents) == 1 and not state.fresh_calls:
+            self._serve(state.agents[next(iter(state.fresh_agents))])
+        else:
+            self._serve_all()
+        if state.ringing_all:
+            self._ring_all()
+        state.fresh_calls.clear()
+        state.fresh_agents.clear()
+        state.fresh_rings.clear()
+
+    def _serve(self, agent: Agent) -> None:
+        """Nothing changed but this one agent: none of the calls has anybody else."""
+        eligibility = self.state.eligibility
+        while agent.standing == READY:
+            key = eligibility.best_call(agent)
+            if key is None:
+                return
+            call = self.state.calls[key.call]
+            self._offer(call, eligibility.key_of(agent, call))
+
+    def _serve_all(self) -> None:
+        state = self.state
         heap: list[tuple[CallKey, str]] = []
         for call in state.fresh_calls:
             fresh = state.calls[call]
@@ -164,11 +186,6 @@ class Dispatch:
                     self._offer(found, best)
             if agent:
                 self._push_best(heap, agent)
-        if state.ringing_all:
-            self._ring_all()
-        state.fresh_calls.clear()
-        state.fresh_agents.clear()
-        state.fresh_rings.clear()
 
     def _push_best(self, heap: list[tuple[CallKey, str]], agent: str) -> None:
         candidate = self.state.agents[agent]

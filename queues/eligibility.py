@@ -305,6 +305,10 @@ class Eligibility:
                     best = key
         return best
 
+    def key_of(self, agent: Agent, call: WaitingCall) -> AgentKey:
+        """The sort key of a ready agent who may take the call."""
+        return self._key(agent, self._pool(call))
+
     def ready_for(self, call: WaitingCall, count: int) -> list[AgentKey]:
         """The first ``count`` ready agents in the order that may take the call."""
         pool = self._pool(call)
