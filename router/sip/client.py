@@ -36,12 +36,15 @@ def on_responded(core: Core, tx: str, response: Response, flow: Flow, now: float
 
 def _learn_stream(core: Core, call: Outstanding, flow: Flow) -> None:
     """The stream that was opened for our request now has its number."""
-    dialog = call.dialog
-    if flow.connection > 0 and dialog.flow.connection < 0 and call.flow.connection < 0:
-        if (flow.host, flow.port) == (dialog.flow.host, dialog.flow.port):
-            dialog.flow = flow
-        dialog.hop = None if dialog.hop is None or dialog.hop != call.flow else flow
-        core.ledger.touch(call.leg.id)
+    if flow.connection <= 0 or call.flow.connection >= 0:
+        return
+    forks = call.leg.forks.values() if call.purpose == "invite" else ()
+    for dialog in (call.dialog, *forks):
+        if dialog.flow.connection < 0:
+            if (flow.host, flow.port) == (dialog.flow.host, dialog.flow.port):
+                dialog.flow = flow
+            dialog.hop = None if dialog.hop is None or dialog.hop != call.flow else flow
+            core.ledger.touch(call.leg.id)
 
 
 def _dispatch(core: Core, tx: str, call: Outstanding, response: Response, now: float) -> None:

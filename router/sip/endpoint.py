@@ -37,7 +37,7 @@ from router.sip.transaction_events import (
     Responded,
     TimedOut,
 )
-from router.sip.useragent import Why, fire, repeat_2xx
+from router.sip.useragent import Why, fire, send_2xx_again
 
 Output = list[Effect | Event]
 
@@ -161,7 +161,7 @@ class Endpoint:
         if found is None or found.held_answer is not None or found.state == "confirmed":
             return []
         if found.state == "answered":
-            repeat_2xx(self._core, found, now)
+            send_2xx_again(self._core, found, now)
         elif found.state == "invited" and reliable.answer_must_wait(found):
             found.held_answer = body
         else:

@@ -81,6 +81,12 @@ def accept_invite(
     start_timer(core, leg, timer, now)
 
 
+def send_2xx_again(core: Core, leg: Leg, now: float) -> None:
+    """The 2xx that waits for its ACK."""
+    if leg.unacked is not None:
+        core.take(core.transactions.respond(leg.unacked.tx, leg.unacked.response, now))
+
+
 def repeat_2xx(core: Core, leg: Leg, now: float) -> None:
     """The alarm ``2xx``: T1 doubling up to T2, until the ACK or 64*T1 (RFC 3261 13.3.1.4)."""
     unacked = leg.unacked
@@ -90,7 +96,7 @@ def repeat_2xx(core: Core, leg: Leg, now: float) -> None:
         leg.unacked = None
         fire(core, leg, "unacked", now, Why(cause="no ack"))
         return
-    core.take(core.transactions.respond(unacked.tx, unacked.response, now))
+    send_2xx_again(core, leg, now)
     unacked.interval_s = min(2 * unacked.interval_s, T2_S)
     core.alarms.set(leg.id, "2xx", min(now + unacked.interval_s, unacked.give_up_at))
 
