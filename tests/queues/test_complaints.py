@@ -122,6 +122,46 @@ def test_waiting_calls_survive_a_restart_in_their_places() -> None:
     assert restored.ready("ann", 12.0) == watched.ready("ann", 12.0)
 
 
+def test_callbacks_do_not_overtake_people_who_wait() -> None:
+    """FreePBX/issue-tracker#621; fusionpbx/fusionpbx#1322: the place that a callback keeps is
+    not before those who came earlier, and a missed attempt holds up nobody who came later."""
+    watched = Watched(rules(agents={"ann": AgentRules({"main": 1})}))
+    watched.enqueue("earlier", "main", 10.0)
+    watched.enqueue("callback", "main", 20.0)
+    watched.request_callback("callback", "main", 25.0, number="100")
+    watched.enqueue("later", "main", 30.0)
+    watched.enqueue("latest", "main", 40.0)
+    assert offers(watched.staff("ann", 50.0)) == [("earlier", "ann")]
+    watched.accept("ann", 1, 51.0)
+    watched.finished("ann", 60.0)
+    watched.end_wrap_up("ann", 61.0)
+    assert watched.presence("ann") == "reserved"
+    effects = watched.callback_missed("callback", 2, 80.0, "no answer")
+    assert offers(effects) == [("later", "ann")]
+    watched.accept("ann", 3, 81.0)
+    watched.tick(380.0)  # the callback is due again, at its old place
+    assert [view.call for view in watched.waiting()] == ["callback", "latest"]
+
+
+def test_callbacks_and_kept_places_survive_a_restart() -> None:
+    """signalwire/freeswitch#1674: so do those who do not hold the line."""
+    watched = Watched(rules(agents={"ann": AgentRules({"main": 1})}))
+    watched.enqueue("c1", "main", 10.0)
+    watched.enqueue("c2", "main", 20.0, caller="100")
+    watched.request_callback("c1", "main", 25.0, number="200")
+    watched.staff("ann", 30.0)
+    watched.callback_missed("c1", 1, 40.0, "busy")
+    watched.leave("c2", 45.0, "abandoned")
+    floor = Floor(rules(agents={"ann": AgentRules({"main": 1})}))
+    for at, call, event in watched.facts:
+        floor.apply(call, event, at)
+    assert picture(floor) == picture(watched.floor)
+    for now in (310.0, 340.0):  # promoted by the starvation bound, then due again
+        assert floor.next_deadline == now
+        assert floor.tick(now) == watched.tick(now) != []
+    assert watched.presence("ann") == "reserved"
+
+
 def test_every_way_out_of_the_queue_leaves_an_event() -> None:
     """jambonz/jambonz-feature-server#1363."""
     queues = {"main": QueueRules(wait_max_s=100.0)}
