@@ -213,10 +213,10 @@ class Engine:
             elsewhere=elsewhere,
             supervisor=supervisor,
             phones=self.registrations.restore,
+            folded=self.history.begin,
         )
         started = EngineStarted(self.journal.generation, self.version, supervisor)
         self.journal.append("", started, self.clock.now())
-        self.history.begin()
         self.holds.renew = self.floor.tell_presence
         await self.journal.flush()
         await self.workers.connect(self._parts.workers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from config.errors import MisuseError
-from engine.journal_file import BODY_BYTES_MAX, Entry, record
+from engine.journal_file import BODY_BYTES_MAX, Entry, closing, record
 from engine.journal_writer import Batch
 from engine.registry import Registry
 
@@ -27,7 +27,7 @@ class Backlog:
 
     def append(self, call: str, event: object, at: float) -> Entry:
         seq = self.last_seq + 1
-        data = record(self._encode(seq, at, call, event))
+        data = record(self._encode(seq, at, call, event), closes=False)
         if len(data) > BODY_BYTES_MAX:
             raise MisuseError(f"{type(event).__name__} takes {len(data)} bytes in the journal")
         entry = Entry(seq, at, call, event)
@@ -50,7 +50,11 @@ class Backlog:
         return len(self._records)
 
     def batch(self, held: int, roll: bool) -> Batch:
-        """The oldest unhanded entries, about 1 MiB of them, perhaps none."""
+        """The oldest unhanded entries, about 1 MiB of them, perhaps none. What was appended up to
+        now is a group: batches are made between turns, never in one."""
+        if self._records:
+            data, at = self._records[-1]
+            self._records[-1] = closing(data), at
         first, last_at = self.handed_seq + 1, self._handed_at
         first_at = self._records[0][1] if self._records else None
         taken: list[bytes] = []

@@ -4,8 +4,9 @@
 time of the entry before it, CRC32`` and then records ``length u32, CRC32 u32, body``
 (big-endian), one for each entry, ``seq`` rising. A record that does not hold (cut short, wrong
 CRC) is passed over when a sound one follows at the place that its length names; else the segment
-ends there. A start never writes into a file of the start before: what lies behind a torn tail
-is left alone, and the next segment says from which seq on it counts.
+ends there. The highest bit of a length closes a group: what the engine appended together is
+there whole or, cut off at the next start, not at all. A start never writes into a file of the
+start before; the next segment says from which seq on it counts.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from engine.registry import Registry
 log = logging.getLogger(__name__)
 
 MAGIC = b"OFFHKJNL"
-VERSION = 1
+VERSION = 2
+VERSIONS_READ = (1, 2)  # 1 had no groups: each record stood for itself
 BODY_BYTES_MAX = 1_048_576
 _HEADER = struct.Struct(">8sHIQQd")
 _CRC = struct.Struct(">I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 RECORD_HEAD = struct.Struct(">II")
+CLOSES = 0x8000_0000
 
 
 class JournalError(Exception):
@@ -57,6 +60,7 @@ class Header:
     first: int
     held: int
     last_at: float
+    version: int = VERSION
 
     def pack(self) -> bytes:
         head = _HEADER.pack(MAGIC, VERSION, self.generation, self.first, self.held, self.last_at)
@@ -71,17 +75,22 @@ class Header:
         (crc,) = _CRC.unpack_from(data, _HEADER.size)
         if magic != MAGIC or crc != crc32(data[: _HEADER.size]):
             return None
-        if version != VERSION:
+        if version not in VERSIONS_READ:
             raise JournalError(
                 f"{path}: written in format {version}, this version reads {VERSION}; "
                 "start the version that wrote it"
             )
-        return cls(generation, first, held, last_at)
+        return cls(generation, first, held, last_at, version)
 
 
-def record(body: bytes) -> bytes:
-    """A body as it stands in the file."""
-    return RECORD_HEAD.pack(len(body), crc32(body)) + body
+def record(body: bytes, *, closes: bool = True) -> bytes:
+    """A body as it stands in the file; ``closes`` a group of records."""
+    return RECORD_HEAD.pack(len(body) | (CLOSES if closes else 0), crc32(body)) + body
+
+
+def closing(data: bytes) -> bytes:
+    """The same record as the last of its group."""
+    return bytes((data[0] | 0x80,)) + data[1:]
 
 
 def path_of(folder: Path, first: int) -> Path:
@@ -93,8 +102,9 @@ def segments(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob("*.log") if path.stem.isdigit())
 
 
-def _bodies(file: BinaryIO) -> Iterator[bytes | None]:
-    """The sound bodies from here on; None once for each record passed over as damaged.
+def _bodies(file: BinaryIO) -> Iterator[tuple[bytes | None, bool]]:
+    """(body, whether it closes its group) of each sound record from here on; (None, False) once
+    for each that is passed over as damaged.
 
     Ends at the end of the file and before a record that does not hold with nothing sound
     behind it, and leaves the file's position there.
@@ -104,15 +114,17 @@ def _bodies(file: BinaryIO) -> Iterator[bytes | None]:
     while True:
         head = file.read(RECORD_HEAD.size)
         size, crc = RECORD_HEAD.unpack(head) if len(head) == RECORD_HEAD.size else (0, 0)
+        closes = bool(size & CLOSES)
+        size &= ~CLOSES
         body = file.read(size) if 0 < size <= BODY_BYTES_MAX else b""
         if not body or len(body) < size:
             break
         if crc32(body) == crc:
             if damaged:
-                yield None
+                yield None, False
                 damaged = False
             start = file.tell()
-            yield body
+            yield body, closes
         elif damaged:
             break  # two in a row: the lengths are not to be trusted any more
         else:
@@ -147,7 +159,9 @@ def recover(folder: Path, registry: Registry) -> Recovered:
         if header is not None:
             last_at = header.last_at
         file.seek(min(HEADER_BYTES, sizes[first]))
-        for body in _bodies(file):
+        grouped = header is not None and header.version > 1
+        open_seq, open_at, whole = last_seq, last_at, min(HEADER_BYTES, sizes[first])
+        for body, closes in _bodies(file):
             if body is None:
                 damaged += 1
                 continue
@@ -156,8 +170,10 @@ def recover(folder: Path, registry: Registry) -> Recovered:
             except (msgspec.MsgspecError, ValueError):
                 damaged += 1
                 continue
-            last_seq, last_at = max(seq, last_seq), max(at, last_at)
-        cut = sizes[first] - file.tell()
+            open_seq, open_at = max(seq, open_seq), max(at, open_at)
+            if closes or not grouped:
+                last_seq, last_at, whole = open_seq, open_at, file.tell()
+        cut = sizes[first] - whole
     if cut or damaged or header is None:
         log.warning(
             "journal %s: %d bytes behind seq %d do not hold and are cut off, %d damaged records "
@@ -172,6 +188,9 @@ def recover(folder: Path, registry: Registry) -> Recovered:
         # The new segment takes this name; what stood there is kept aside for who wants to look.
         path.replace(path.with_suffix(".cut"))
         del sizes[first]
+    elif cut:
+        os.truncate(path, whole)
+        sizes[first] = whole
     return Recovered(last_seq, last_at, newest.generation, newest.held, cut, damaged, sizes)
 
 
@@ -219,7 +238,7 @@ class Cursor:
 
     def _read_segment(self, file: BinaryIO, out: list[Entry], limit: int, up_to: int) -> bool:
         """Read on in the open segment; False where it ends before limit and up_to."""
-        for body in _bodies(file):
+        for body, _ in _bodies(file):
             if body is None:
                 log.error("journal %s: a damaged record is passed over", file.name)
                 continue

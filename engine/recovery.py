@@ -102,6 +102,7 @@ def settle(
     elsewhere: Snapshot | None = None,
     supervisor: str = "",
     phones: Callable[[], Iterable[str]] = tuple,
+    folded: Callable[[], None] = lambda: None,
 ) -> Settled:
     """Fold the log, take over the calls that can go on, close the others, put the agents back
     where they were.
@@ -109,7 +110,8 @@ def settle(
     ``folds`` are others who want to see the log pass. ``elsewhere``: without a log of our own,
     the state that another machine kept; from here on it stands in our log. ``supervisor``: ours;
     where it is that of the log's last engine, sockets and workers are still there and calls go
-    on. ``phones`` gives the agents whose phones are known again, once the log was folded.
+    on. ``phones`` gives the agents whose phones are known again. ``folded`` is called when the
+    log has passed, before anything is decided.
     """
     open_calls: dict[str, Open] = {}
     open_files: dict[str, Entry] = {}
@@ -138,6 +140,7 @@ def settle(
             other(entry)
         if isinstance(told, FLOOR_FACTS):
             floor.apply("", _floor_event(told), min(at, entry.at))
+    folded()
     continues = bool(supervisor) and supervisor == last_supervisor
     takeover = TakeOver(engine, kept if continues else Kept())
     alive = takeover.decode()

@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import shutil
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.journal import Entry, Journal, JournalError
-from engine.journal_file import HEADER_BYTES, MAGIC, Header, path_of, recover, segments
+from engine.journal_file import (
+    CLOSES,
+    HEADER_BYTES,
+    MAGIC,
+    Header,
+    path_of,
+    record,
+    recover,
+    segments,
+)
 from tests.engine.journal_fakes import Spoken, registry
 
 
@@ -24,7 +34,10 @@ def written(folder: Path, events: list[Spoken], start: float = 100.0) -> list[En
 
     async def write() -> list[Entry]:
         journal = Journal.open(folder, registry(), sync=False)
-        entries = [journal.append("c", event, start + n) for n, event in enumerate(events)]
+        entries = []
+        for n, event in enumerate(events):  # each a group of its own
+            entries.append(journal.append("c", event, start + n))
+            await journal.flush()
         await journal.close()
         return entries
 
@@ -63,7 +76,9 @@ def test_cut_at_every_byte_the_whole_records_survive(
     whole = path_of(tmp_path / "whole", 1).read_bytes()
     ends = [HEADER_BYTES]
     while ends[-1] < len(whole):
-        ends.append(ends[-1] + 8 + int.from_bytes(whole[ends[-1] : ends[-1] + 4], "big"))
+        ends.append(
+            ends[-1] + 8 + (int.from_bytes(whole[ends[-1] : ends[-1] + 4], "big") & ~CLOSES)
+        )
     for size in range(len(whole) + 1):
         caplog.clear()
         folder = tmp_path / str(size)
@@ -96,7 +111,7 @@ def test_any_corrupt_byte_leaves_the_records_before_it(tmp_path: Path) -> None:
 def _end(data: bytes, records: int) -> int:
     end = HEADER_BYTES
     for _ in range(records):
-        end += 8 + int.from_bytes(data[end : end + 4], "big")
+        end += 8 + (int.from_bytes(data[end : end + 4], "big") & ~CLOSES)
     return end
 
 
@@ -167,3 +182,40 @@ def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     written(tmp_path / "journal", spoken(1))
     assert (tmp_path / "journal").stat().st_mode & 0o077 == 0
     assert path_of(tmp_path / "journal", 1).stat().st_mode & 0o077 == 0
+
+
+def test_what_was_appended_together_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    async def write() -> list[int]:
+        journal = Journal.open(tmp_path, registry(), sync=False)
+        sizes = []
+        for group in range(4):
+            for event in spoken(group + 1):
+                journal.append("c", event, 1.0)
+            await journal.flush()
+            sizes.append(path_of(tmp_path, 1).stat().st_size)
+        await journal.close()
+        return sizes
+
+    sizes = asyncio.run(write())
+    whole = path_of(tmp_path, 1).read_bytes()
+    assert len(everything(tmp_path)) == 10
+    for size in range(HEADER_BYTES, len(whole)):
+        folder = tmp_path / f"cut-{size}"
+        folder.mkdir()
+        path_of(folder, 1).write_bytes(whole[:size])
+        groups = sum(end <= size for end in sizes)
+        kept = sum(range(1, groups + 1))
+        assert recover(folder, registry()).last_seq == kept
+        assert len(everything(folder)) == kept
+
+
+def test_a_log_of_the_version_before_is_read_record_by_record(tmp_path: Path) -> None:
+    body = registry().encode(1, 5.0, "c", Spoken("old", 1))
+    header = Header(3, 1, 0, 0.0)
+    packed = header.pack()
+    head = packed[:8] + (1).to_bytes(2, "big") + packed[10 : HEADER_BYTES - 4]
+    data = head + crc32(head).to_bytes(4, "big") + record(body, closes=False)
+    path_of(tmp_path, 1).write_bytes(data)
+    (entry,) = everything(tmp_path)
+    assert (entry.seq, entry.event) == (1, Spoken("old", 1))
+    assert recover(tmp_path, registry()).generation == 3
