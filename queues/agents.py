@@ -12,7 +12,9 @@ from queues.wants import Needs, Wants
 
 READY = "ready"
 NO_PHONE = "no phone"
-STANDINGS = (READY, NO_PHONE, *(name for name in get_args(Presence) if name != "available"))
+STANDINGS = tuple(
+    sorted((READY, NO_PHONE, *(name for name in get_args(Presence) if name != "available")))
+)
 SKILLS = "skills"
 LEVEL = "level"
 NOT_ASKED = "not this agent"

@@ -87,7 +87,7 @@ class Dispatch:
         self.learning.note(call, event, state.now)
         self.effects.append(Fact(call, event))
         if type(event) is AgentPresence and event.presence in AWAY:
-            agent = self.state.agents.get(event.agent)
+            agent = state.agents.get(event.agent)
             if agent is not None:
                 self._gone_away.append(agent)
 
@@ -104,11 +104,12 @@ class Dispatch:
         """Match. Who is left without an agent may wait in a queue without staff; and where agents
         went away, whoever waits for one of them alone waits for anybody from now on."""
         state = self.state
-        fresh = sorted(state.fresh_calls) if state.staff_counts else ()
-        self._match()
-        for ident in fresh:
-            if ident in state.calls:
-                leaving.stay_or_go(self, state.calls[ident])
+        if state.fresh_calls or state.fresh_agents or state.fresh_rings:
+            fresh = sorted(state.fresh_calls) if state.staff_counts else ()
+            self._match()
+            for ident in fresh:
+                if ident in state.calls:
+                    leaving.stay_or_go(self, state.calls[ident])
         if self._gone_away:
             agents, self._gone_away = self._gone_away, []
             leaving.agents_left(self, agents)
@@ -146,8 +147,6 @@ class Dispatch:
         least entry is the first call of all, once it is still open.
         """
         state = self.state
-        if not (state.fresh_calls or state.fresh_agents or state.fresh_rings):
-            return
         if len(state.fresh_agents) == 1 and not state.fresh_calls:
             self._serve(state.agents[next(iter(state.fresh_agents))])
         else:
@@ -210,25 +209,24 @@ class Dispatch:
         if not call.on_line:
             callbacks.reserve(self, call, best)
             return
-        state = self.state
+        state, agent, queue = self.state, best.agent, call.queue
         rules = state.rules_of(call)
         fence = self.make_offer(call, best, state.now + state.lease_s(rules))
-        self.emit(call.call, AgentPresence(best.agent, "offered", queue=call.queue))
-        self.effects.append(Offer(call.call, best.agent, fence, call.queue, rules.ring_timeout_s))
+        self.emit(call.call, AgentPresence(agent, "offered", "", queue))
+        self.effects.append(Offer(call.call, agent, fence, queue, rules.ring_timeout_s))
 
     def make_offer(self, call: WaitingCall, best: AgentKey, lease_until: float) -> int:
         """The decision as a fact; its fence."""
         state = self.state
         fence = state.fence + 1
+        runners_up = state.eligibility.runners_up(call)
         event = OfferMade(
             agent=best.agent,
             fence=fence,
             queue=call.queue,
             lease_until=lease_until,
             floor_version=state.version,
-            runners_up=tuple(
-                (key.agent, key.sort_key()) for key in state.eligibility.runners_up(call)
-            ),
+            runners_up=tuple([(key.agent, key.sort_key()) for key in runners_up]),
             excluded=state.eligibility.excluded(call),
             key=best.sort_key(),
             strategy=state.rules_of(call).strategy,

@@ -342,7 +342,8 @@ class Eligibility:
         ready = found.pop(READY, 0)
         if ready > fit:
             found |= self._unfit(pool, ready, ready - fit)
-        return dict(sorted(found.items()))
+            return dict(sorted(found.items()))
+        return found
 
     def _unfit(self, pool: Pool, ready: int, unfit: int) -> dict[str, int]:
         """Why so many of the team's ready agents may not take the pool's calls."""

@@ -69,6 +69,8 @@ class Timers:
     def pop(self, now: float) -> list[TimerKey]:
         """Take the first timer that is due at ``now`` (at or before it), with all of its kind
         that are due at the same instant; [] where none is."""
+        if not self._heap or self._heap[0][0] > now:
+            return []
         at = self.next
         if at is None or at > now:
             return []
