@@ -17,6 +17,7 @@ from queues.events import (
     CallbackMissed,
     CallbackPlaced,
     CallbackReached,
+    VisitEnd,
 )
 from queues.offers import CallbackOver, Offer, OfferStale, Reserve
 from queues.opening import is_open, next_opening
@@ -151,12 +152,20 @@ def again(desk: Dispatch, call: WaitingCall) -> None:
     _rest(desk, call, entry.attempts, "asked for again", desk.state.now)
 
 
-def cut_off(desk: Dispatch, call: WaitingCall, cause: str) -> None:
-    """We lost a caller who was on the line again: an attempt that failed."""
+def leave(desk: Dispatch, call: WaitingCall, how: VisitEnd) -> None:
+    """A caller who was on the line again left. Whom we cut off ("removed") is called again: an
+    attempt that failed."""
     entry = call.callback
     assert entry is not None
-    desk.withdraw_all(call, cause)
-    _attempt_failed(desk, call, entry.attempts, cause)
+    if how == "removed":
+        desk.withdraw_all(call, how)
+        _attempt_failed(desk, call, entry.attempts, how)
+    elif how == "callback-requested":
+        again(desk, call)
+    elif how == "abandoned":
+        end(desk, call, how, "")
+    else:
+        end(desk, call, "gave-up", how)
 
 
 def _attempt_failed(desk: Dispatch, call: WaitingCall, attempt: int, cause: str) -> None:

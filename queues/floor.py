@@ -99,10 +99,7 @@ class Floor(Reading):
         if waiting is not None and waiting.callback is None:
             self._desk.end_visit(waiting, end, end)
         elif waiting is not None and waiting.on_line:
-            if end == "abandoned":
-                callbacks.end(self._desk, waiting, "abandoned", "")
-            else:
-                callbacks.cut_off(self._desk, waiting, end)
+            callbacks.leave(self._desk, waiting, end)
         return self._desk.done()
 
     def change(

@@ -235,6 +235,15 @@ def test_a_caller_who_is_reached_hangs_up_before_the_agent_answers() -> None:
     assert over(effects) == []  # the call itself told it
 
 
+def test_a_caller_who_is_reached_may_go_elsewhere() -> None:
+    watched = asked()
+    watched.staff("ann", 40.0)
+    watched.callback_reached("c1", 1, 41.0)
+    effects = watched.leave("c1", 43.0, "overflowed")  # to leave a message
+    assert events(effects, CallbackEnded) == [CallbackEnded("main", "gave-up", 1, "", "overflowed")]
+    assert offers(effects) == [("c2", "ann")]
+
+
 def test_a_caller_whom_we_cut_off_is_called_again() -> None:
     watched = asked()
     watched.staff("ann", 40.0)
