@@ -21,6 +21,7 @@ from main.simulate_centre import centre
 from main.simulate_day import (
     MONDAY,
     Day,
+    PatternError,
     from_forecast,
     from_history,
     rules_of,
@@ -145,7 +146,11 @@ def play(day: Day, manners: Manners, seed: int) -> Played:
 
 def _day(options: argparse.Namespace) -> Day:
     if options.centre is not None:
+        if options.config or options.calls or options.calls_per_hour or options.agents:
+            raise PatternError("--centre makes up configuration and calls; leave out the others")
         return centre(options.centre, options.seed)
+    if options.calls is not None and options.calls_per_hour is not None:
+        raise PatternError("say either --calls, a pattern, or --calls-per-hour")
     settings = load_settings(options.config)
     rules = rules_of(settings, options.agents)
     pattern = options.calls

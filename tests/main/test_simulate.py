@@ -325,4 +325,8 @@ def test_a_configuration_that_nobody_can_call(
     empty = tmp_path / "empty.yaml"
     empty.write_text("data_dir: data\n")
     assert "has no queues: nobody can call" in wrong(capsys, str(empty))
+    assert "leave out the others" in wrong(capsys, str(config), "--centre", "5")
+    assert "say either --calls" in wrong(
+        capsys, str(config), "--calls", "yesterday", "--calls-per-hour", "5"
+    )
     assert "--aht 10: it includes the wrap-up of 10 s" in wrong(capsys, str(config), "--aht", "10")
