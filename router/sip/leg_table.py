@@ -67,7 +67,8 @@ TABLE: dict[tuple[State, LegEvent], tuple[State, Action]] = {
     ("invited", "cancelled"): ("ended", "refuse 487 and tell"),  # RFC 3261 9.2, 13.3.1
     ("invited", "bye"): ("ended", "refuse 487 and tell"),  # RFC 3261 15.1.2
     ("invited", "unproved"): ("ended", "refuse 504 and tell"),  # RFC 3262 3
-    ("invited", "lost"): ("ended", "tell"),  # RFC 3261 17.2.4
+    # RFC 3261 17.2.4: no way to answer the INVITE; 12.2.1.2: our UPDATE got 481 or nothing
+    ("invited", "lost"): ("ended", "refuse 487 and tell"),
     ("answered", "acked"): ("confirmed", "confirm"),  # RFC 3261 13.3.1.4
     ("answered", "unacked"): ("ended", "bye and tell"),  # RFC 3261 13.3.1.4
     ("answered", "bye"): ("ended", "tell"),  # RFC 5407 3.1.3: it overtook the ACK

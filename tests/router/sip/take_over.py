@@ -68,8 +68,8 @@ def alike(kept: KeptLeg | None) -> object:
     plain = kept._replace(
         alarms=(),
         received=b"" if kept.invite else kept.received,
-        unacked=unacked and unacked._replace(interval_s=0.0),
-        reliable=reliable and reliable._replace(interval_s=0.0),
+        unacked=unacked and unacked._replace(interval_s=0.0, give_up_at=0.0),
+        reliable=reliable and reliable._replace(interval_s=0.0, give_up_at=0.0),
         dialogs=(),
         forks=(),
         calls=(),

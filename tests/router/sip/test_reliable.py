@@ -189,3 +189,18 @@ def test_update_from_the_callee_before_the_answer(peer: Peer) -> None:
     peer.take(peer.endpoint.accept_change("out", b"fine", peer.now))
     assert peer.response().status == 200
     assert within(peer, "BYE", cseq=2) == 481  # a callee does not say BYE before its 200
+
+
+@pytest.mark.parametrize("status", [481, 408])
+def test_an_early_dialog_that_the_caller_does_not_know_ends_the_invite(status: int) -> None:
+    """RFC 3261 12.2.1.2 ends the dialog; its INVITE must have an answer all the same."""
+    peer = Peer(endpoint("us", "198.51.100.1"))
+    leg = peer.call(REQUIRED, ("Allow", "INVITE, ACK, UPDATE"))
+    peer.take(peer.endpoint.progress(leg, peer.now, 183, body=b"early"))
+    prack(peer)
+    peer.take(peer.endpoint.change(leg, b"change", peer.now))
+    peer.reply(status, request=peer.request("UPDATE"))
+    assert peer.response().status == 487
+    assert peer.events[-1] == Ended(leg, "dialog lost")
+    peer.tick(60)
+    assert peer.endpoint.figures()["transactions"] == 0
