@@ -75,10 +75,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _rehearsals(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from main import simulate, staff
+    from main import simulate_arguments, staff_arguments
 
-    simulate.add_parser(commands)
-    staff.add_parser(commands)
+    simulate_arguments.add_parser(commands)
+    staff_arguments.add_parser(commands)
 
 
 def _explanations(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

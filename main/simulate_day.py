@@ -23,7 +23,6 @@ from queues.rehearsal_calls import (
 )
 from queues.rules import AgentRules, FloorRules, from_settings
 
-MONDAY = date(2026, 1, 5)  # of forecasts without a date: the same opening hours each time
 OPENS_S = 8 * 3600.0
 
 

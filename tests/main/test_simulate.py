@@ -330,3 +330,12 @@ def test_a_configuration_that_nobody_can_call(
         capsys, str(config), "--calls", "yesterday", "--calls-per-hour", "5"
     )
     assert "--aht 10: it includes the wrap-up of 10 s" in wrong(capsys, str(config), "--aht", "10")
+
+
+def test_who_rehearses_nothing_loads_nothing_for_it() -> None:
+    """The supervisor's process builds the parser too."""
+    script = "import sys; from main.cli import parser; parser(); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"sqlalchemy", "pydantic", "matplotlib", "queues.floor"} & set(done.stdout.split())
