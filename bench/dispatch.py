@@ -1,4 +1,4 @@
-"""How long one decision of the floor takes: ``python -m bench.dispatch [--seconds N]``.
+"""How long one decision of the floor takes: ``python -m bench.dispatch [--seconds N] [--wire]``.
 
 For each size a floor with 50 skills and 200 queues is filled with waiting calls while every
 agent talks; then agents get free and accept, callers arrive and leave, in a seeded order. A
@@ -60,7 +60,16 @@ def main() -> None:
     """Measure, print a table as it grows, end with the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=60.0, help="end within this time")
-    clock = Clock(parser.parse_args().seconds)
+    parser.add_argument(
+        "--wire", action="store_true", help="over real sockets instead: see bench.dispatch_wire"
+    )
+    args = parser.parse_args()
+    if args.wire:
+        from bench import dispatch_wire  # noqa: PLC0415: it needs SIPp and a whole Offhook
+
+        dispatch_wire.main(args.seconds)
+        return
+    clock = Clock(args.seconds)
     gc.set_threshold(*GC_THRESHOLDS)
     sizes = [*TOGETHER, *(size for size in ALONE if size not in TOGETHER)]
     rows: dict[tuple[int, int], Row] = {}
