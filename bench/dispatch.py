@@ -65,7 +65,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.wire:
-        from bench import dispatch_wire  # noqa: PLC0415: it needs SIPp and a whole Offhook
+        from bench import dispatch_wire  # it needs SIPp and a whole Offhook
 
         dispatch_wire.main(args.seconds)
         return
