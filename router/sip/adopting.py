@@ -70,7 +70,7 @@ class Adoption:
                     core.alarms.set(kept_call.tx, "settle", kept_call.settle_at)
         if leg is not None:
             self._await_cancel(leg)
-        core.ledger.touch(kept.id)
+        core.ledger.adopted(kept.id)
 
     # --- the leg -------------------------------------------------------------------------------
 

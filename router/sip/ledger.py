@@ -49,6 +49,11 @@ class Ledger:
         else:
             self._changed.discard(leg)
 
+    def adopted(self, leg: str) -> None:
+        """A record of this leg was read, so its end must be told even if it is over."""
+        self._told.add(leg)
+        self._changed.add(leg)
+
     def take(self) -> set[str]:
         """Legs that changed since the last time; a leg that nothing is left of comes once."""
         changed, self._changed = self._changed, set()

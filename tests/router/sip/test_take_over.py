@@ -679,3 +679,12 @@ def test_what_a_phone_proved_itself_with_is_not_kept() -> None:
     leg = peer.call(("Proxy-Authorization", "Digest a=b"))
     kept = peer.endpoint.keep(leg)
     assert b"Digest" not in msgspec.msgpack.encode(kept)
+
+
+def test_a_record_of_a_leg_that_is_over_by_now_is_told_gone(peer: Peer) -> None:
+    leg = answered(peer)
+    peer.within("BYE", cseq=2)
+    new = taken_over(peer, now=60.0)
+    assert new.take_changed() == {leg}
+    assert new.keep(leg) is None
+    assert new.take_changed() == set()
