@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from config.settings import AgentSettings, Number, QueueSettings, Settings
 from engine import recovery
+from engine.call_timers import CallTimers
 from engine.callbacks import Callbacks
 from engine.callers import Callers
 from engine.engine import Engine
@@ -21,6 +22,7 @@ from engine.floorside import FloorSide
 from engine.flows import Flows
 from engine.holds import Holds
 from engine.journal import Entry
+from engine.keeping import Keeping
 from engine.turns import Turns, register
 from ivr.loader import SHIPPED_DIR, load_flows
 from queues.statistics import Statistics
@@ -80,6 +82,12 @@ class Agenda:
                 return True
         return False
 
+    def forget_timers(self) -> None:
+        """An engine died, and its timers with it; what happens outside happens."""
+        for name in list(self._latest):
+            if not (isinstance(name, tuple) and name[0] == "once"):
+                del self._latest[name]
+
     def close(self) -> None:
         self._heap.clear()
         self._latest.clear()
@@ -90,6 +98,7 @@ class Disk:
 
     generation = 1
     full = False
+    dead = False
 
     def __init__(self, agenda: Agenda, random_: random.Random, kept: list[Entry]) -> None:
         self._agenda = agenda
@@ -114,6 +123,8 @@ class Disk:
             self._waiting.append((seq, callback))
 
     def _sync(self) -> None:
+        if self.dead:
+            return
         fresh = self.entries[self.durable_seq :]
         self.durable_seq = self.last_seq
         for entry in fresh:
@@ -130,16 +141,37 @@ class Disk:
         return iter(self.entries[after : self.durable_seq])
 
 
+SUPERVISOR = "supervisor/1/1"
+
+
 class World:
-    """One life of an engine; ``World.crash`` gives the next one what its disk kept."""
+    """Callers, phones and one engine at a time. ``kill`` is kill -9 of the engine alone: phones,
+    sockets and workers are there for the next one. ``crash`` is a reboot: the world that follows
+    has what the disk kept, and nobody on the line."""
 
     def __init__(self, seed: int, kept: list[Entry] | None = None, at: float = 1e9) -> None:
         self.random = random.Random(seed)
         self.clock = Clock(at)
         self.agenda = Agenda(self.clock)
-        self.disk = Disk(self.agenda, self.random, kept or [])
-        self.turns = Turns(cast(Any, self.clock), cast(Any, self.disk))
         self.reachable: set[str] = set()
+        self.alive: dict[str, str] = {}  # leg: whose, "" a caller's
+        self.rung: dict[str, str] = {}  # agent: leg
+        self.numbers: dict[str, str] = {}  # a caller's leg: their number
+        self.leaving: dict[str, tuple[str, on.Cause, int]] = {}  # by the far end, and since when
+        self.joined: set[tuple[str, str]] = set()
+        self.dialled: set[str] = set()
+        self.answered: set[str] = set()  # legs whose far end heard our 200, or gave its own
+        self.seen_outside: list[str] = []
+        self.legs_made = 0
+        self._build(kept or [])
+        if kept:
+            recovery.settle(cast(Engine, self))
+        self.disk.append("", facts.EngineStarted(1, "1", SUPERVISOR), self.clock.at)
+
+    def _build(self, kept: list[Entry]) -> None:
+        """A new engine on a disk."""
+        self.disk = Disk(self.agenda, self.random, kept)
+        self.turns = Turns(cast(Any, self.clock), cast(Any, self.disk))
         self.floor = FloorSide(
             self.turns,
             cast(Any, self.agenda),
@@ -166,30 +198,58 @@ class World:
         self.statistics = Statistics()
         self.holds = Holds(cast(Any, self.disk))
         self.disk.on_durable = self.statistics.apply
-        self.alive: dict[str, str] = {}  # leg: whose, "" a caller's
-        self.rung: dict[str, str] = {}  # agent: leg
-        self.seen_outside: list[str] = []
+        self.legs = SimpleNamespace(by_id={})
+        self.taping = SimpleNamespace(of=lambda call: (), adopt=lambda tape: None)
+        self.directions = SimpleNamespace(target=lambda agent, text: (None, None, ""))
+        self.workers = SimpleNamespace(
+            home_of=lambda call: "", music=lambda call: ("",), adopt=lambda *what: None
+        )
+        self.phone = SimpleNamespace(
+            adopt=lambda *what: None,
+            legs=lambda: {*self.alive, *self.leaving},
+            hang_up=self._hang_up,
+        )
+        self.call_timers = CallTimers(self.turns, cast(Any, self.agenda))
+        self.keeping = Keeping(
+            cast(Any, self.disk),
+            cast(Any, self.clock),
+            self.turns,
+            cast(Any, self.legs),
+            self.flows,
+            cast(Any, self.taping),
+            cast(Any, self.workers),
+            self.call_timers,
+        )
         self._wire()
-        if kept:
-            recovery.settle(cast(Engine, self))
-        self.legs_made = 0
+
+    def kill(self) -> None:
+        """kill -9 of the engine, now. What was not durable is gone, its timers too."""
+        self.disk.dead = True
+        self.agenda.forget_timers()
+        durable = self.disk.durable_seq
+        again = [leg for leg, (_, _, seq) in self.leaving.items() if seq > durable]
+        self.leaving = {leg: self.leaving[leg] for leg in again}
+        self._build(self.disk.entries[: self.disk.durable_seq])
+        self.turns.pause()
+        settled = recovery.settle(
+            cast(Engine, self), supervisor=SUPERVISOR, phones=lambda: sorted(self.reachable)
+        )
+        self.disk.append("", facts.EngineStarted(2, "1", SUPERVISOR), self.clock.at)
+        settled.takeover.go_on()
+        self.turns.resume()
+        for leg in again:
+            self._say_again(leg)
+        for leg, number in list(self.numbers.items()):
+            known = any(leg in call.legs for call in self.turns.calls.values())
+            if leg in self.alive and not known and leg not in self.answered:
+                self._forget(leg)  # nobody answered the INVITE: it is sent again
+                self._invite(number)
 
     @property
     def journal(self) -> Disk:
         return self.disk
 
     def _wire(self) -> None:
-        register(
-            self.turns.inner,
-            {
-                do.SetTimer: lambda call, effect: self.agenda.set(
-                    (call.id, effect.name),
-                    effect.at,
-                    lambda: self.turns.feed(call.id, on.TimerFired(effect.name)),
-                ),
-                do.ClearTimer: lambda call, effect: self.agenda.clear((call.id, effect.name)),
-            },
-        )
         register(
             self.turns.outer,
             {
@@ -211,13 +271,29 @@ class World:
     def _finished(self, call: Call) -> None:
         self.flows.forget(call.id)
         self.turns.calls.pop(call.id, None)
+        self.call_timers.forget(call.id)
+        self.turns.forget_later(call.id, self.forget)
         self.callbacks.ended(call.id)
+
+    def forget(self, call: str) -> None:
+        self.keeping.gone(call)
+
+    def _hang_up(self, leg: str, status: int, reason: str) -> None:
+        self._forget(leg)
 
     # --- the wire, played -----------------------------------------------------------------------
 
     def _pick_up(self, call: Call, effect: do.PickUp) -> None:
         self.seen_outside.append(call.id)
-        self.agenda.after(0.01, lambda: self.turns.feed(call.id, on.LegUp(effect.leg)))
+        self.answered.add(effect.leg)
+
+        def up() -> None:
+            found = self.turns.calls.get(call.id)
+            leg = found.legs.get(effect.leg) if found is not None else None
+            if leg is not None and leg.state not in ("up", "held"):
+                self.turns.feed(call.id, on.LegUp(effect.leg))
+
+        self.agenda.after(0.01, up)
 
     def _play(self, call: Call, effect: do.Play) -> None:
         seconds = 3.0 if effect.prompts else 0.0
@@ -228,7 +304,12 @@ class World:
 
     def _join(self, call: Call, effect: do.Join) -> None:
         for leg in (effect.left, effect.right):
-            assert leg in self.alive, "a leg that is gone was bridged"
+            if leg not in self.alive:
+                assert call.phase == "ended", "a leg that is gone was bridged"
+                return
+        if (effect.left, effect.right) in self.joined:  # an engine took over: told once more
+            return
+        self.joined.add((effect.left, effect.right))
         if self.random.random() < 0.15:
             leg = self.random.choice((effect.left, effect.right))
             self.agenda.after(self.random.uniform(0, 20), lambda: self._lose(call.id, leg, "lost"))
@@ -240,6 +321,15 @@ class World:
         if leg in self.alive:
             self._forget(leg)
             self.turns.feed(call, on.LegGone(leg, cause))
+            self.leaving[leg] = (call, cause, self.disk.last_seq)
+
+    def _say_again(self, leg: str) -> None:
+        """A BYE that nobody confirmed is sent again."""
+        call, cause, _ = self.leaving[leg]
+        found = self.turns.calls.get(call)
+        if found is not None and leg in found.legs and found.legs[leg].state != "gone":
+            self.turns.feed(call, on.LegGone(leg, cause))
+        self.leaving[leg] = (call, cause, self.disk.last_seq)
 
     def _forget(self, leg: str) -> None:
         agent = self.alive.pop(leg, "")
@@ -250,6 +340,9 @@ class World:
         self._forget(effect.leg)
 
     def _dial(self, call: Call, effect: do.Dial) -> None:
+        if effect.leg in self.dialled:  # the same INVITE again: a retransmission
+            return
+        self.dialled.add(effect.leg)
         agent = call.legs[effect.leg].agent
         assert agent not in self.rung, f"{agent} is rung for two calls"
         self.alive[effect.leg] = agent
@@ -264,18 +357,27 @@ class World:
             self.agenda.after(after, lambda: self._lose(call.id, effect.leg, cause))
 
     def _answer(self, call: str, leg: str) -> None:
-        if leg in self.alive:
+        """The phone says so until it is acknowledged: until an engine has it on disk."""
+        if leg not in self.alive:
+            return
+        found = self.turns.calls.get(call)
+        known = found.legs.get(leg) if found is not None else None
+        if known is not None and known.state in ("dialling", "ringing"):
             self.turns.feed(call, on.LegUp(leg))
+            self.agenda.after(0.5, lambda: self._answer(call, leg))
 
     # --- people -----------------------------------------------------------------------------------
 
     def arrive(self) -> str:
+        return self._invite(f"+3712{self.random.randrange(50):07d}")
+
+    def _invite(self, caller: str) -> str:
         self.legs_made += 1
         call = Call(f"c{len(self.disk.entries)}-{self.legs_made}", CallRules(recordings_dir="/r"))
         leg = f"in-{call.id}"
         self.alive[leg] = ""
+        self.numbers[leg] = caller
         self.turns.calls[call.id] = call
-        caller = f"+3712{self.random.randrange(50):07d}"
         self.turns.feed(
             call.id, on.Arrive(leg, caller, "100", "trunk", on.Destination("flow", "main"))
         )
@@ -307,18 +409,23 @@ class World:
                 floor.change(lambda now: floor.floor.sign_in(agent, now))
                 floor.change(lambda now: floor.floor.ready(agent, now))
 
-    def run(self, seconds: float, check: Callable[[World], None]) -> None:
+    def run(
+        self,
+        seconds: float,
+        check: Callable[[World], None],
+        until: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Arrivals about every 6 s, agents' doings about every 20 s, checks in between."""
-        until = self.clock.at + seconds
+        stop, ends = until, self.clock.at + seconds
 
         def arrivals() -> None:
-            if self.clock.at > until:
+            if self.clock.at > ends:
                 return
             self.arrive()
             self.agenda.after(self.random.expovariate(1 / 6), arrivals)
 
         def doings() -> None:
-            if self.clock.at > until:
+            if self.clock.at > ends:
                 return
             self.agent_acts()
             self.agenda.after(self.random.expovariate(1 / 20), doings)
@@ -327,9 +434,11 @@ class World:
         for _ in AGENTS:
             self.agent_acts()
         doings()
-        while self.agenda.step(until):
+        while self.agenda.step(ends):
             check(self)
-        self.clock.at = until
+            if stop():
+                return
+        self.clock.at = ends
 
     def drain(self, seconds: float = 4000.0) -> None:
         """No new callers; whoever is there hangs up in the end."""
