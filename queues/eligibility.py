@@ -258,8 +258,8 @@ class Eligibility:
     def _fill(self, pool: Pool) -> None:
         """Find the agents of a new pool; most of all the one agent who is asked for."""
         team, only = pool.team, pool.wants.only
-        members = [only] if only else team.agents
-        for agent in (team.agents[ident] for ident in members if ident in team.agents):
+        asked = [only] if only else team.agents
+        for agent in (team.agents[ident] for ident in asked if ident in team.agents):
             if not agent.lacks(team.queue, pool.wants):
                 self._pools_of[agent.id][pool] = None
                 if agent.standing == READY and agent.id not in self._loose:
