@@ -123,6 +123,13 @@ class Engine:
             self.directions.agent_of,
             Listeners(tuple(transport for transport, _, _ in self.addresses.listeners)),
         )
+        self._make_shells(parts, timers)
+        self.wiring = Wiring(self)
+        self.turns.on_finished = self._finished
+
+    def _make_shells(self, parts: Parts, timers: Timers) -> None:
+        """Who performs what the cores want, each told of the others that it needs."""
+        settings = parts.settings
         self.legs = Legs(
             self.turns, self.phone, self.workers, self.directions, settings.media.timeout_s
         )
@@ -158,11 +165,10 @@ class Engine:
             self.directions.outside,
             lambda: self.arrivals.rules,
         )
-        self.wiring = Wiring(self)
         self.call_timers = CallTimers(self.turns, timers)
         self.keeping = Keeping(
             parts.journal,
-            clock,
+            self.clock,
             self.turns,
             self.legs,
             self.flows,
@@ -170,7 +176,6 @@ class Engine:
             self.workers,
             self.call_timers,
         )
-        self.turns.on_finished = self._finished
 
     def _make_sip(self, parts: Parts) -> None:
         listeners = [
