@@ -69,6 +69,7 @@ class Estimates:
         self._staff = Staff(rules)
         self._tracks: dict[str, Track] = {}
         self._facts = 0
+        self._kept: tuple[str, Pool, Place] | None = None  # whose place a callback may keep
         self._handlers: dict[type[Any], Callable[[str, Any, float], None]] = {
             CallQueued: self._call_queued,
             CallWidened: self._call_widened,
@@ -155,6 +156,7 @@ class Estimates:
         if why is not None:
             raised = WaitRaised(track.pool.kind.queue, why, fresh.low_s, fresh.high_s)
             return changed(fresh, raised=raised)
+        told.affirm(track, self._facts)
         high_s = min(fresh.high_s, told.high_at - now)
         return Estimate(min(fresh.low_s, high_s), min(fresh.expected_s, high_s), high_s)
 
@@ -294,6 +296,8 @@ class Estimates:
         track = self._forget(call)
         if track is None or track.is_callback:
             return
+        if event.end == "callback-requested":
+            self._kept = (call, track.pool, track.place)
         waited_s = now - track.joined
         learned = track.pool.learned
         learned.patience.add(waited_s, event.end == "abandoned")
@@ -312,6 +316,10 @@ class Estimates:
             pool, place, event.origin, now, bounds, promoted=event.promoted, is_callback=True
         )
         pool.line.add(place)
+        who, where, former = self._kept or ("", pool, LAST)
+        kept = who == call and where is pool
+        pool.note_inserted(self._facts, place, former if kept else LAST)
+        self._kept = None
 
     def _callback_missed(self, call: str, event: CallbackMissed, now: float) -> None:
         track = self._tracks.get(call)
@@ -324,6 +332,7 @@ class Estimates:
         if track is not None and track.resting:
             track.resting = False
             self._put_in(track)
+            track.pool.note_inserted(self._facts, track.place)
 
     def _callback_ended(self, call: str, event: CallbackEnded, now: float) -> None:
         self._forget(call)

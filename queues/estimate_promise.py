@@ -39,6 +39,10 @@ class Promise:
     releases: float
     cycle_s: float
 
+    def affirm(self, track: Track, fact: int) -> None:
+        """Told again: who came or left before is no reason any more."""
+        self.fact, self.place, self.duty = fact, track.place, track.pool.duty
+
 
 @dataclass(slots=True)
 class Track:
@@ -88,7 +92,6 @@ def _slower(track: Track, told: Promise, now: float, ahead: Ahead) -> bool:
     the promise allowed for."""
     if now >= told.high_at or track.pool.learned.cycle.mean > SLOWER * told.cycle_s:
         return True
-    if not told.releases:
-        return False
     course = (now - told.at) / (told.high_at - told.at)
-    return told.releases - ahead.releases < int(course * told.releases)
+    due = int(course * told.releases)  # releases that should have been by now; 0 while it rings
+    return due > 0 and told.releases - ahead.releases < due

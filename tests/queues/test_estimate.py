@@ -518,3 +518,13 @@ def test_an_emergency_in_a_queue_of_a_lower_class_goes_first_all_the_same() -> N
         desk.calls("g1", queue="gold")
         expected[rank] = desk.of("g1").expected_s
     assert expected[0] > 3 * (expected[None] or 0.0)
+
+
+def test_who_asks_for_a_callback_keeps_the_place_and_is_not_inserted_ahead() -> None:
+    desk = Desk(rules(agents=many(3))).busy()
+    desk.calls("c1", "c2", "c3")
+    told = desk.tell("c3")
+    for effect in desk.floor.request_callback("c1", "main", desk.now, number="100"):
+        if isinstance(effect, Fact):
+            desk.note(effect.call, effect.event)
+    assert same(desk.tell("c3"), told)

@@ -13,6 +13,7 @@ from queues.estimate import Estimates
 from queues.events import (
     AgentPresence,
     AgentReachable,
+    CallbackDue,
     CallbackMissed,
     CallbackPlaced,
     CallChanged,
@@ -26,7 +27,7 @@ from queues.wants import Wants
 from tests.queues.test_floor_life import LifeMachine
 
 AWAY = ("signed-out", "on-break")
-INSERTED = (CallQueued, CallPromoted, CallChanged, CallWidened)
+INSERTED = (CallQueued, CallPromoted, CallChanged, CallWidened, CallbackPlaced, CallbackDue)
 
 
 @dataclass
