@@ -60,6 +60,7 @@ class FloorSide:
         self.on_withdraw: Callable[[str, int], None] = lambda call, fence: None
         self._offered: dict[int, str] = {}
         self._due: float | None = None
+        self._learns = False
         # agent: the calls outside any queue, and what each is
         self._busy_in: dict[str, dict[str, str]] = {}
         self._adopt(settings, sounds)
@@ -313,7 +314,15 @@ class FloorSide:
             self.on_enter(call, queue)
             self._turns.feed(call, on.Queued(care))
 
+    def _learn(self) -> None:
+        """The estimates take in what happened, behind the decisions."""
+        self._learns = False
+        self.floor.learn()
+
     def _arm(self) -> None:
+        if not self._learns:
+            self._learns = True
+            self._timers.set("learn", self._turns.now(), self._learn)
         due = self.floor.next_deadline
         if due == self._due:
             return
