@@ -149,6 +149,8 @@ class Dispatch:
         state = self.state
         if len(state.fresh_agents) == 1 and not state.fresh_calls:
             self._serve(state.agents[next(iter(state.fresh_agents))])
+        elif len(state.fresh_calls) == 1 and not state.fresh_agents:
+            self._take(state.calls[next(iter(state.fresh_calls))])
         else:
             self._serve_all()
         if state.ringing_all:
@@ -166,6 +168,12 @@ class Dispatch:
                 return
             call = self.state.calls[key.call]
             self._offer(call, eligibility.key_of(agent, call))
+
+    def _take(self, call: WaitingCall) -> None:
+        """Nothing changed but this one call: no other has anybody."""
+        best = self.state.eligibility.best_agent(call)
+        if best is not None:
+            self._offer(call, best)
 
     def _serve_all(self) -> None:
         state = self.state

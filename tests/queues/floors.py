@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from queues.agents import READY, Agent
-from queues.eligibility import Eligibility, Team
+from queues.eligibility import Eligibility
 from queues.floor import Floor
 from queues.offers import Effect, Fact, FloorEvent, Offer, OfferStale, Overflow, Withdraw
 from queues.rules import PERSONAL, AgentRules, FloorRules, QueueRules, personal_queue
+from queues.teams import Team
 from queues.waiting import WaitingCall
 
 
