@@ -97,7 +97,7 @@ def _figure(width: float, height: float) -> Figure:
         from matplotlib import rcParams
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise PictureError("a picture needs matplotlib: pip install 'offhook[picture]'") from error
+        raise PictureError("a picture needs matplotlib; make setup installs it") from error
     rcParams["svg.hashsalt"] = "offhook"  # the same plan, the same file
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
