@@ -58,6 +58,8 @@ class Adoption:
             calls = {call.tx: self._call(call, leg, dialogs) for call in kept.calls}
             if leg.state != "ended":
                 core.legs[leg.id] = leg
+                if leg.dialog.flow.connection < 0:
+                    core.adrift.add(leg.id)
             if leg.state != "ended" or leg.leaving:
                 core.tags[leg.dialog.local_tag] = leg
             self._set_alarms(leg, kept.alarms)

@@ -13,7 +13,7 @@ from router.sip.directory import Directory
 from router.sip.effects import CloseStream, Effect, Event, Flow, Send
 from router.sip.ledger import Ledger
 from router.sip.leg import Leg, Outstanding, Purpose
-from router.sip.message import Request, Response, response_to
+from router.sip.message import NameAddr, ParseError, Request, Response, Uri, response_to
 from router.sip.names import Names
 from router.sip.transaction import Transactions
 from router.sip.transaction_events import TransactionEvent, TransactionLimits
@@ -66,6 +66,7 @@ class Core:
         self.tags: dict[str, Leg] = {}  # by the tag that is ours
         self.invited: dict[str, Leg] = {}  # by the server transaction of an open INVITE
         self.outstanding: dict[str, Outstanding] = {}  # by client transaction
+        self.adrift: set[str] = set()  # legs whose stream is gone
         self.out: list[Effect | Event] = []
         self.inbox: deque[TransactionEvent] = deque()
 
@@ -168,6 +169,27 @@ class Core:
 
     # --- legs -----------------------------------------------------------------------------------
 
+    def follow(self, contacts: list[NameAddr], flow: Flow) -> None:
+        """A phone registered over a new stream: its legs whose stream is gone take that one. It
+        is the same phone when it has the same Contact, or came from the same place with the
+        same user (many name the port of the stream)."""
+        if flow.connection <= 0:
+            return
+        uris = [contact.target() for contact in contacts]
+        for id in list(self.adrift):
+            leg = self.legs[id]
+            if leg.dialog.flow.connection < 0:
+                try:
+                    target = Uri.parse(leg.dialog.target)
+                except ParseError:
+                    continue
+                near = leg.dialog.flow.host == flow.host
+                if not any(uri == target or (near and uri.user == target.user) for uri in uris):
+                    continue
+                leg.dialog.flow, leg.dialog.hop = flow, None
+                self.ledger.touch(id)
+            self.adrift.discard(id)
+
     def keep(self, leg: Leg) -> None:
         self.legs[leg.id] = leg
         self.tags[leg.dialog.local_tag] = leg
@@ -175,6 +197,7 @@ class Core:
     def forget(self, leg: Leg) -> None:
         """The leg ended. Its tag stays while our BYE is under way, for one that crosses it."""
         self.legs.pop(leg.id, None)
+        self.adrift.discard(leg.id)
         self.alarms.clear_all(leg.id)
         if leg.incoming:
             self.invited.pop(leg.tx, None)

@@ -103,6 +103,7 @@ class Endpoint:
             lost = [stream_is_gone(dialog, connection) for dialog in leg.dialogs()]
             if any(lost):
                 core.ledger.touch(leg.id)
+                core.adrift.add(leg.id)
         core.take(core.transactions.stream_closed(connection, now))
         return self._done(now)
 

@@ -131,6 +131,8 @@ class Gate:
         done = self._registrar.register(peer.name, request, flow, now)
         headers = [*done.headers, ("Allow", ALLOW)] if done.status == 200 else list(done.headers)
         core.respond(tx, request, done.status, now, headers=headers)
+        if done.status == 200 and core.adrift:
+            core.follow(request.contacts, flow)
         if done.contacts is not None:
             core.tell(RegistrationChanged(peer.name, done.contacts))
 

@@ -6,7 +6,7 @@ the only one that reaches it behind NAT.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from config.settings import Sip
@@ -61,6 +61,7 @@ class Registrar:
         self._users: dict[str, list[Contact]] = {}
         self._alarms = Alarms()
         self._touched: set[str] = set()
+        self._restored: set[Contact] = set()  # as they were, not refreshed since
         self._places: dict[_Place, frozenset[str]] | None = None
 
     def register(self, user: str, request: Request, flow: Flow, now: float) -> Registered:
@@ -73,7 +74,7 @@ class Registrar:
         if request.star:
             if request.expires != 0:
                 raise ParseError("Contact * needs Expires: 0")
-            if any(not _is_newer(request, contact) for contact in old):
+            if any(not self._is_newer(request, contact) for contact in old):
                 return Registered(500)
             return self._keep(user, old, [], now)
         if not contacts:
@@ -113,7 +114,7 @@ class Registrar:
         seconds = min(seconds, self._settings.register_expires_max_s)
         at = next((i for i, known in enumerate(new) if Uri.parse(known.uri) == uri), None)
         if at is not None:
-            if not _is_newer(request, new[at]):
+            if not self._is_newer(request, new[at]):
                 return Registered(500)
             del new[at]
         if seconds:
@@ -140,14 +141,25 @@ class Registrar:
         """Every binding, for a snapshot."""
         return [contact for contacts in self._users.values() for contact in contacts]
 
-    def restore(self, contacts: Iterable[Contact]) -> list[Contact]:
+    def restore(
+        self, contacts: Iterable[Contact], streams: Mapping[int, int] | None = None
+    ) -> list[Contact]:
         """Take bindings over that ``all`` gave in an earlier process; those that hold, as they
-        are now. The streams of that process are gone: see ``stream_closed``."""
+        are now. ``streams``: numbers there and here of streams that live on; of the others see
+        ``stream_closed``. A REGISTER that was taken there and comes again, because its answer
+        was lost, is taken here."""
         kept = []
         for given in contacts:
-            contact = _without_stream(given, given.flow.connection)
+            flow = given.flow
+            number = (streams or {}).get(flow.connection) if flow.connection > 0 else None
+            if number is None:
+                contact = _without_stream(given, flow.connection)
+            else:
+                there = Flow(flow.transport, flow.host, flow.port, number, flow.listener)
+                contact = replace(given, flow=there)
             if contact is not None:
                 self._users.setdefault(contact.user, []).append(contact)
+                self._restored.add(contact)
                 self._watch(contact.user)
                 kept.append(contact)
         self._places = None
@@ -220,7 +232,16 @@ class Registrar:
             count,
         )
 
+    def _is_newer(self, request: Request, contact: Contact) -> bool:
+        """RFC 3261 10.3, 7: within one Call-ID only a higher CSeq may change a binding. The same
+        is a retransmission that no transaction knows any more."""
+        if request.call_id != contact.call_id or request.cseq.number > contact.cseq:
+            return True
+        return request.cseq.number == contact.cseq and contact in self._restored
+
     def _set(self, user: str, contacts: list[Contact]) -> None:
+        if self._restored:
+            self._restored -= set(self._users.get(user, ())) - set(contacts)
         self._places = None
         self._touched.add(user)
         if contacts:
@@ -235,11 +256,6 @@ class Registrar:
             self._alarms.set(user, "expire", min(c.expires_at for c in contacts))
         else:
             self._alarms.clear_all(user)
-
-
-def _is_newer(request: Request, contact: Contact) -> bool:
-    """RFC 3261 10.3, 7: within one Call-ID only a higher CSeq may change a binding."""
-    return request.call_id != contact.call_id or request.cseq.number > contact.cseq
 
 
 def _place(flow: Flow) -> _Place:

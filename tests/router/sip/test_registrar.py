@@ -337,3 +337,26 @@ def test_a_retransmitted_register_is_answered_alike(phone: Phone) -> None:
     ).encode()
     first = phone.endpoint.receive(request, phone.flow, 0.0)
     assert [type(item) for item in first] == [Send]
+
+
+def test_a_register_that_another_process_took_and_comes_again(phone: Phone) -> None:
+    """Its answer was lost with that process: no reason to refuse it (RFC 3261 10.3, 7)."""
+    phone.register(PHONE)
+    bindings = list(phone.endpoint.registrar.all())
+    phone.endpoint = endpoint("them", "198.51.100.1")
+    phone.endpoint.registrar.restore(bindings)
+    phone.cseq -= 2  # the one without credentials, the one with
+    assert phone.register(PHONE).status == 200
+    phone.cseq -= 2
+    phone.tick(40)  # its transactions are over
+    assert phone.register(PHONE).status == 500  # taken here once: nobody says it again
+
+
+def test_streams_that_live_on_have_other_numbers() -> None:
+    phone = Phone(endpoint("us", "198.51.100.1"), "203.0.113.5", 1024, connection=3)
+    phone.register(PHONE)
+    bindings = list(phone.endpoint.registrar.all())
+    other = endpoint("them", "198.51.100.1")
+    (kept,) = other.registrar.restore(bindings, {3: 8})
+    assert kept.flow == Flow("tcp", "203.0.113.5", 1024, 8)
+    assert endpoint("x", "198.51.100.1").registrar.restore(bindings, {4: 8}) == []

@@ -21,6 +21,7 @@ from router.sip.effects import (
 from router.sip.message import Request, Response
 from router.sip.target import Credentials
 from tests.router.sip.take_over import Tokens, made, taken_over
+from tests.router.sip.test_registrar import AOR, Phone
 from tests.router.sip.world import DOMAIN, Peer, answered, endpoint, talking
 
 EMPTY = {"dialogs": 0, "transactions": 0, "registrations": 0}
@@ -585,6 +586,32 @@ def test_who_comes_back_is_reached_by_the_new_stream(streaming: Peer) -> None:
     streaming.within("OPTIONS", cseq=2)
     streaming.take(streaming.endpoint.hang_up(leg, streaming.now))
     assert streaming.flows[-1] == streaming.flow
+
+
+@pytest.mark.parametrize(
+    ("contact", "host", "found"),
+    [
+        ("<sip:101@10.0.0.7:5060;transport=tcp>", "203.0.113.9", True),  # another way out
+        ("<sip:101@10.0.0.7:49002;transport=tcp>", "203.0.113.5", True),  # the port of the stream
+        ("<sip:101@10.0.0.8:5060;transport=tcp>", "203.0.113.9", False),
+        ("<sip:other@10.0.0.7:5060;transport=tcp>", "203.0.113.5", False),
+    ],
+)
+def test_a_phone_that_registers_anew_brings_its_legs(contact: str, host: str, found: bool) -> None:
+    phone = Phone(endpoint("us", "198.51.100.1"), "203.0.113.5", 49_001, connection=3)
+    was = "<sip:101@10.0.0.7:5060;transport=tcp>"
+    phone.authorised("INVITE", uri=f"sip:*11@{DOMAIN}", body=b"offer", contact=was)
+    leg = phone.events[-1].leg  # type: ignore[union-attr]
+    phone.take(phone.endpoint.answer(leg, b"answer", phone.now))
+    phone.within("ACK", cseq=phone.cseq, call_id="reg", from_=f"{AOR};tag=p")
+    new = taken_over(phone)
+    phone.flow = Flow("tcp", host, 49_002, 5)
+    new.take_changed()
+    phone.register(contact)
+    assert new.take_changed() == ({leg} if found else set())
+    phone.take(new.hang_up(leg, phone.now))
+    assert (phone.flows[-1] == phone.flow) == found
+    assert not new._core.adrift
 
 
 def test_an_invite_over_a_lost_stream_goes_again() -> None:
