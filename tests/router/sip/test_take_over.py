@@ -489,9 +489,9 @@ def test_a_session_that_ran_out_meanwhile_has_a_moment(peer: Peer) -> None:
     leg = answered(peer, ("Supported", "timer"), ("Session-Expires", "600;refresher=uac"))
     taken_over(peer, now=700.0)
     peer.tick(700.5)
-    assert peer.events[-1] == Confirmed(leg, b"")
+    assert len(peer.events) == 2
     peer.tick(701.5)
-    assert peer.events[-1] == Ended(leg, "session expired")
+    assert peer.events[2:] == [Ended(leg, "session expired")]
 
 
 def test_the_peers_change_waits_for_its_answer() -> None:
