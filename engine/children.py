@@ -8,15 +8,20 @@ import signal
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
-STEADY_S = 10.0  # who lived so long died for a reason of the moment
+from engine.line import Line
+
+STEADY_S = 3.0  # who lived so long died for a reason of the moment
 PAUSES_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_TAKEN_BY_THE_PARENT = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Child(NamedTuple):
     name: str
     pid: int
     started: float  # monotonic
+    line: Line | None = None  # to an engine, also to one that is to be
+    version: str = ""  # of an engine that is loaded
 
 
 class Backoff:
@@ -38,9 +43,13 @@ def start(command: Sequence[str], environment: dict[str, str], inherited: Iterab
     child that ends with 127.
     """
     parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _become(command, environment, inherited, parent)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(command, environment, inherited, parent)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 
@@ -51,6 +60,9 @@ def _become(
     try:
         os.setpgid(0, 0)
         _end_with_the_parent(parent)
+        signal.set_wakeup_fd(-1)
+        for number in _TAKEN_BY_THE_PARENT:
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)

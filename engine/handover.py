@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 from zlib import crc32
 
 from config.errors import MisuseError
 
-VARIABLE = "OFFHOOK_HANDOVER"
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h: an engine that cannot run with this configuration
 
 
@@ -45,6 +44,7 @@ class SupervisorPlan(NamedTuple):
     engine: tuple[str, ...]  # a command
     engine_stop_s: float = 30.0  # how long the engine may drain before it is killed
     worker_stop_s: float = 5.0
+    spare: bool = True  # keep an engine loaded that takes over when the one that runs dies
 
     def to_json(self) -> str:
         return json.dumps(
@@ -75,7 +75,7 @@ class SupervisorPlan(NamedTuple):
 
 
 class Listening(NamedTuple):
-    """An open listener: where it is bound, and the descriptor that the engine inherits."""
+    """An open listener: where it is bound, and its descriptor in this process."""
 
     transport: str
     host: str
@@ -89,8 +89,8 @@ class WorkerAt(NamedTuple):
 
 
 class Handover(NamedTuple):
-    """What an engine finds in the environment. It must not close the listeners for others:
-    ``socket.socket(fileno=fd)`` and closing that is fine, the supervisor has its own copy."""
+    """What an engine is given when it begins. The listeners' descriptors are its own: it may
+    close them, the supervisor keeps others."""
 
     sip: tuple[Listening, ...]
     api: Listening
@@ -108,15 +108,15 @@ class Handover(NamedTuple):
         )
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """MisuseError where this process was not started by a supervisor."""
-        text = environment.get(VARIABLE)
-        if not text:
-            raise MisuseError(f"{VARIABLE} is not set: the supervisor starts the engine")
+    def from_json(cls, text: str, fds: Sequence[int]) -> Self:
+        """``fds``: the listeners as this process has them, the API's last."""
         fields = json.loads(text)
         return cls(
-            tuple(Listening(**item) for item in fields["sip"]),
-            Listening(**fields["api"]),
+            tuple(
+                Listening(**{**item, "fd": fd})
+                for item, fd in zip(fields["sip"], fds[:-1], strict=True)
+            ),
+            Listening(**{**fields["api"], "fd": fds[-1]}),
             tuple(WorkerAt(**item) for item in fields["workers"]),
             fields["starts"],
         )

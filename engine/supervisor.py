@@ -1,8 +1,11 @@
 """The process that stays: it opens the listeners, starts the others, restarts what dies.
 
 It is lean and has no state worth losing: standard library only, one thread, everything it does
-follows from a signal or a deadline. Children run in process groups of their own, so that a
-Ctrl-C reaches only the supervisor, and get a signal from the kernel should the supervisor die.
+follows from a signal, a message or a deadline. Children run in process groups of their own, so
+that a Ctrl-C reaches only the supervisor, and get a signal from the kernel should it die.
+
+A spare engine stands by: a process that has loaded everything and holds nothing, so that an
+engine that dies is followed in a moment.
 
 Order of an end (SIGTERM, SIGINT): the engine first, which drains; then the workers. A second
 signal does not wait for the drain. SIGHUP goes on to the engine (reload).
@@ -22,11 +25,14 @@ from typing import NoReturn
 
 from config.errors import PeerError
 from engine.children import Backoff, Child, kill, reap, start
-from engine.handover import EXIT_CONFIG, VARIABLE, Handover, SupervisorPlan, WorkerAt
+from engine.handover import EXIT_CONFIG, Handover, SupervisorPlan, WorkerAt
+from engine.line import VARIABLE, Heard, Line, hand_over, pair
 from engine.listeners import listening, open_listeners
+from engine.waiting import Waiter
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-ENGINE = "engine"
+ENGINE, SPARE = "engine", "spare"
+SPARE_AFTER_S = 0.5  # an engine that has just begun has the machine for itself
 
 
 class BusyError(PeerError):
@@ -39,10 +45,10 @@ def run(plan: SupervisorPlan) -> int:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     lock = _lock(folder)
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        waiter = Waiter(_SIGNALS)
         sockets = open_listeners((*plan.sip, plan.api))
         try:
-            return Supervisor(plan, folder, sockets).run()
+            return Supervisor(plan, folder, sockets, waiter).run()
         finally:
             for sock in sockets:
                 sock.close()
@@ -64,9 +70,12 @@ def replace_process(plan: SupervisorPlan) -> NoReturn:
 class Supervisor:
     """One run: the children by pid, what is to be started when, and how far the end is."""
 
-    def __init__(self, plan: SupervisorPlan, folder: str, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, plan: SupervisorPlan, folder: str, sockets: list[socket.socket], waiter: Waiter
+    ) -> None:
         self._plan = plan
         self._folder = folder
+        self._waiter = waiter
         bound = [
             listening(listener, sock)
             for listener, sock in zip((*plan.sip, plan.api), sockets, strict=True)
@@ -74,6 +83,7 @@ class Supervisor:
         self._sip, self._api = tuple(bound[:-1]), bound[-1]
         self._commands = {worker.name: worker.command for worker in plan.workers}
         self._commands[ENGINE] = plan.engine
+        self._commands[SPARE] = plan.engine
         self._backoff = {name: Backoff() for name in self._commands}
         self._starts = dict.fromkeys(self._commands, 0)
         self._children: dict[int, Child] = {}
@@ -84,14 +94,16 @@ class Supervisor:
 
     def run(self) -> int:
         for name in self._commands:
-            self._start(name)
+            if name != SPARE:
+                self._start(name)
         while self._children or not self._ending:
-            info = signal.sigtimedwait(_SIGNALS, self._patience_s())
-            number = info.si_signo if info is not None else 0
-            if number in (signal.SIGTERM, signal.SIGINT):
+            signals, fds = self._waiter.wait(self._patience_s())
+            if signals & {signal.SIGTERM, signal.SIGINT}:
                 self._end()
-            elif number == signal.SIGHUP:
+            elif signal.SIGHUP in signals:
                 self._signal_engine(signal.SIGHUP)
+            for child in [c for c in self._children.values() if c.line and c.line.fileno() in fds]:
+                self._hear(child)
             self._reap()
             self._start_what_is_due()
             self._end_goes_on()
@@ -101,17 +113,66 @@ class Supervisor:
 
     def _start(self, name: str) -> None:
         self._due.pop(name, None)
+        if name == ENGINE and self._promote():
+            return
         self._starts[name] += 1
-        environment, inherited = dict(os.environ), []
+        environment, inherited, line = dict(os.environ), [], None
         environment.setdefault("MALLOC_ARENA_MAX", "2")  # threads that mostly wait need no more
-        if name == ENGINE:
-            workers = tuple(WorkerAt(worker.name, worker.socket) for worker in self._plan.workers)
-            handover = Handover(self._sip, self._api, workers, self._starts[name])
-            environment[VARIABLE] = handover.to_json()
-            inherited = [item.fd for item in (*self._sip, self._api)]
+        if name in (ENGINE, SPARE):
+            line, theirs = pair()
+            environment[VARIABLE] = f"{theirs.fileno()} {name}"
+            inherited = [theirs.fileno()]
         pid = start(self._commands[name], environment, inherited)
-        self._children[pid] = Child(name, pid, time.monotonic())
+        if line is not None:
+            theirs.close()
+            self._waiter.watch(line.fileno())
+        self._children[pid] = Child(name, pid, time.monotonic(), line)
+        if name == ENGINE:
+            self._hand_over(line)
         self._write_state()
+
+    def _promote(self) -> bool:
+        """The spare, where there is one, is the engine from now on."""
+        spare = next((c for c in self._children.values() if c.name == SPARE), None)
+        if spare is None:
+            return False
+        self._starts[ENGINE] += 1
+        self._children[spare.pid] = spare._replace(name=ENGINE, started=time.monotonic())
+        self._hand_over(spare.line)
+        self._write_state()
+        return True
+
+    def _hand_over(self, line: Line | None) -> None:
+        """Where it is dead already its end is reaped like any other."""
+        workers = tuple(WorkerAt(worker.name, worker.socket) for worker in self._plan.workers)
+        handover = Handover(self._sip, self._api, workers, self._starts[ENGINE])
+        if line is not None:
+            hand_over(line, handover, [item.fd for item in (*self._sip, self._api)])
+
+    def _hear(self, child: Child) -> None:
+        """What an engine says, all of it."""
+        line = child.line
+        while line is not None:
+            try:
+                heard = line.hear()
+            except BlockingIOError:
+                return
+            if heard is None:
+                self._waiter.forget(line.fileno())
+                line.close()
+                self._children[child.pid] = self._children[child.pid]._replace(line=None)
+                return
+            self._take(child.pid, heard)
+
+    def _take(self, pid: int, heard: Heard) -> None:
+        for fd in heard.fds:
+            os.close(fd)
+        message = heard.message
+        if "waiting" in message:
+            self._children[pid] = self._children[pid]._replace(version=str(message["waiting"]))
+            self._write_state()
+        elif "up" in message and self._plan.spare and not self._ending:
+            self._due[SPARE] = time.monotonic() + SPARE_AFTER_S
 
     def _start_what_is_due(self) -> None:
         now = time.monotonic()
@@ -120,7 +181,11 @@ class Supervisor:
 
     def _reap(self) -> None:
         for pid, code in reap(self._children):
+            self._hear(self._children[pid])  # what it said before
             child = self._children.pop(pid)
+            if child.line is not None:
+                self._waiter.forget(child.line.fileno())
+                child.line.close()
             lived_s = time.monotonic() - child.started
             if self._ending:
                 _say(f"{child.name} (pid {pid}) ended: {code}")
@@ -157,6 +222,7 @@ class Supervisor:
             return
         _say("ending: the engine drains")
         self._ending = ENGINE
+        self._end_spares()
         self._kill_at = time.monotonic() + self._plan.engine_stop_s
         self._signal_engine(signal.SIGTERM)
 
@@ -173,12 +239,18 @@ class Supervisor:
             late = [
                 child
                 for child in self._children.values()
-                if self._ending != ENGINE or child.name == ENGINE
+                if self._ending != ENGINE or child.name in (ENGINE, SPARE)
             ]
             for child in late:
                 _say(f"{child.name} (pid {child.pid}) does not end and is killed")
                 kill(child.pid, signal.SIGKILL)
             self._kill_at = time.monotonic() + 1.0
+
+    def _end_spares(self) -> None:
+        """Who waits holds nothing: it may be killed at any moment."""
+        for child in self._children.values():
+            if child.name == SPARE:
+                kill(child.pid, signal.SIGKILL)
 
     def _signal_engine(self, number: signal.Signals) -> None:
         for child in self._children.values():
@@ -190,11 +262,13 @@ class Supervisor:
     def _write_state(self) -> None:
         """``run/supervisor.json``: who runs and where, for ``offhook`` and for people."""
         pids = {child.name: child.pid for child in self._children.values()}
+        spare = next((c for c in self._children.values() if c.name == SPARE), None)
         state = {
             "pid": os.getpid(),
             "sip": [item._asdict() for item in self._sip],
             "api": {**self._api._asdict(), "url": f"http://{_netloc(*self._api[1:3])}"},
             "engine": {"pid": pids.get(ENGINE), "starts": self._starts[ENGINE]},
+            "spare": {"pid": spare.pid if spare else None, "waits": bool(spare and spare.version)},
             "workers": [
                 {
                     "name": worker.name,

@@ -8,7 +8,6 @@ import gc
 import logging
 import signal
 import socket
-import sys
 from pathlib import Path
 
 import uvicorn
@@ -23,6 +22,7 @@ from engine.clock import Clock
 from engine.engine import Engine, Parts
 from engine.handover import EXIT_CONFIG, Handover
 from engine.journal import Journal
+from engine.line import Line
 from engine.registry import product_registry
 from engine.sounds import sounds_of
 from engine.state import open_state
@@ -47,7 +47,7 @@ GC_THRESHOLDS = (20_000, 20, 20)
 READERS = ("records", "recordings", "state")
 
 
-async def run(config: Path | None, handover: Handover) -> None:
+async def run(config: Path | None, handover: Handover, line: Line) -> None:
     """Everything from the configuration to the last call's end."""
     loop = asyncio.get_running_loop()
     settings, flows = load(config)
@@ -97,6 +97,7 @@ async def run(config: Path | None, handover: Handover) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    line.say({"up": len(engine.turns.calls)})
     await serve_api(engine, handover, stopping)
     await tasks.close()
     await engine.stop()
@@ -163,19 +164,16 @@ async def _until(event: asyncio.Event) -> None:
     await event.wait()
 
 
-def main() -> int:
+def main(handover: Handover, line: Line) -> int:
+    """The engine's whole life; the exit code. The arguments are those of the process."""
     options = argparse.ArgumentParser()
     options.add_argument("--config", type=Path)
     options.add_argument("--log-level", default="info")
     chosen = options.parse_args()
     set_up(chosen.log_level)
     try:
-        uvloop.run(run(chosen.config, Handover.from_environment()))
+        uvloop.run(run(chosen.config, handover, line))
     except PeerError as error:
         log.error("%s", error)
         return EXIT_CONFIG
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

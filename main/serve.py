@@ -13,7 +13,9 @@ from engine.handover import Listener, SupervisorPlan, media_workers, socket_fold
 from main.loading import load
 
 
-def plan_of(settings: Settings, config: Path | None, log_level: str) -> SupervisorPlan:
+def plan_of(
+    settings: Settings, config: Path | None, log_level: str, spare: bool = True
+) -> SupervisorPlan:
     """What the supervisor opens and starts for these settings."""
     data_dir = str(settings.data_dir)
     media = settings.media
@@ -33,10 +35,11 @@ def plan_of(settings: Settings, config: Path | None, log_level: str) -> Supervis
             media.port_rest_s,
         ),
         engine=tuple(engine),
+        spare=spare,
     )
 
 
-def serve(config: Path | None, log_level: str) -> NoReturn:
+def serve(config: Path | None, log_level: str, spare: bool = True) -> NoReturn:
     """Raises ConfigError for a wrong configuration; else this process is the supervisor."""
     from engine.supervisor import replace_process
 
@@ -44,4 +47,4 @@ def serve(config: Path | None, log_level: str) -> NoReturn:
     settings, _ = load(config)
     load_secrets(settings)
     os.makedirs(settings.data_dir, exist_ok=True)
-    replace_process(plan_of(settings, config, log_level))
+    replace_process(plan_of(settings, config, log_level, spare))

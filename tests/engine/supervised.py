@@ -10,6 +10,11 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from engine.line import VARIABLE, line_and_role, take_over
 
 
 def main(fifo: str, name: str, behaviour: str) -> None:
@@ -19,12 +24,24 @@ def main(fifo: str, name: str, behaviour: str) -> None:
         line = {"name": name, "what": what, "pid": os.getpid(), **more}
         os.write(out, json.dumps(line).encode() + b"\n")
 
-    handover = os.environ.get("OFFHOOK_HANDOVER", "")
+    handover = ""
+    line = None
+    if VARIABLE in os.environ:
+        line, role = line_and_role()
+        line.say({"waiting": "1.2.3"})
+        if role != "engine":
+            say(f"{role} waits")
+        taken = take_over(line)
+        if taken is None:
+            sys.exit(0)
+        handover = taken.to_json()
     watched = {signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     say("started", handover=handover, group=os.getpgid(0), stdin=os.readlink("/proc/self/fd/0"))
     if behaviour.startswith("exit"):
         sys.exit(int(behaviour[4:]))
+    if line is not None:
+        line.say({"up": 0})
     while True:
         number = signal.sigwait(watched)
         say(signal.Signals(number).name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from engine.handover import (
     media_workers,
     socket_folder,
 )
+from engine.line import hand_over, line_and_role, pair, take_over
 
 
 def test_a_plan_survives_its_way() -> None:
@@ -42,9 +44,37 @@ def test_a_handover_survives_its_way() -> None:
         (WorkerAt("media-0", "/run/0.sock"),),
         3,
     )
-    assert Handover.from_environment({"OFFHOOK_HANDOVER": handover.to_json()}) == handover
+    assert Handover.from_json(handover.to_json(), [7, 8]) == handover
+    ours, theirs = pair()
+    with socket.socket() as udp, socket.socket() as tcp:
+        assert hand_over(ours, handover, [udp.fileno(), tcp.fileno()])
+        taken = take_over(theirs)
+        assert taken is not None
+        for mine, its in ((udp, taken.sip[0].fd), (tcp, taken.api.fd)):
+            assert os.fstat(mine.fileno()).st_ino == os.fstat(its).st_ino
+            assert not os.get_inheritable(its)
+            os.close(its)
+    assert taken.sip[0]._replace(fd=7) == handover.sip[0]
+    ours.close()
+    assert take_over(theirs) is None, "the supervisor is gone"
+    theirs.close()
     with pytest.raises(MisuseError, match="the supervisor starts the engine"):
-        Handover.from_environment({})
+        line_and_role({})
+
+
+def test_a_line_says_when_nobody_takes_it() -> None:
+    ours, theirs = pair()
+    with pytest.raises(BlockingIOError):
+        ours.hear()
+    while ours.say({"x": "y" * 1_000}):
+        pass
+    assert theirs.hear() == ({"x": "y" * 1_000}, [])
+    with pytest.raises(MisuseError, match="too much"):
+        ours.say({"x": "y" * 70_000})
+    theirs.close()
+    assert not ours.say({})
+    assert ours.hear() is None
+    ours.close()
 
 
 @given(st.integers(1, 64), st.integers(1024, 60_000), st.integers(256, 5_000))

@@ -42,6 +42,7 @@ class Running:
                 for n in range(workers)
             ),
             (*child, "engine", engine),
+            spare=plan.pop("spare", False),
             **plan,
         )
         self.process = supervise(self.plan)
@@ -96,6 +97,13 @@ def alive(pid: int) -> bool:
     return False
 
 
+def handed_over(started: dict[str, Any]) -> Handover:
+    """What an engine was given, with the descriptors that it has."""
+    fields = json.loads(started["handover"])
+    fds = [item["fd"] for item in (*fields["sip"], fields["api"])]
+    return Handover.from_json(started["handover"], fds)
+
+
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     it = Running(tmp_path)
@@ -106,7 +114,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 def test_it_starts_all_and_hands_the_engine_its_listeners(running: Running) -> None:
     started = {line["name"]: line for line in running.lines(3)}
     assert started.keys() == {"media-0", "media-1", "engine"}
-    handover = Handover.from_environment({"OFFHOOK_HANDOVER": started["engine"]["handover"]})
+    handover = handed_over(started["engine"])
     assert handover.starts == 1
     assert [worker.name for worker in handover.workers] == ["media-0", "media-1"]
     udp, tcp = handover.sip
@@ -114,8 +122,9 @@ def test_it_starts_all_and_hands_the_engine_its_listeners(running: Running) -> N
     assert udp.port == tcp.port != 0, "SIP peers take the two for one address"
     with socket.create_connection((handover.api.host, handover.api.port), PATIENCE_S):
         pass
-    held = os.stat(f"/proc/{started['engine']['pid']}/fd/{udp.fd}").st_ino
-    assert held == os.stat(f"/proc/{running.process.pid}/fd/{udp.fd}").st_ino
+    mine, its = running.state()["sip"][0]["fd"], udp.fd
+    held = os.stat(f"/proc/{started['engine']['pid']}/fd/{its}").st_ino
+    assert held == os.stat(f"/proc/{running.process.pid}/fd/{mine}").st_ino
     assert not any(line["handover"] for name, line in started.items() if name != "engine")
     assert all(line["group"] == line["pid"] for line in started.values())
     assert {line["stdin"] for line in started.values()} == {os.devnull}
@@ -138,7 +147,7 @@ def test_a_killed_engine_comes_back_and_the_workers_stay(running: Running) -> No
     again = running.line()
     assert (again["name"], again["what"]) == ("engine", "started")
     assert again["pid"] != pids["engine"]
-    handover = Handover.from_environment({"OFFHOOK_HANDOVER": again["handover"]})
+    handover = handed_over(again)
     assert (handover.starts, handover.sip[0].port) == (2, port)
     waiting = Path("/proc/net/udp").read_text().splitlines()
     mine = [line.split() for line in waiting if f":{port:04X} 00000000:0000" in line]
@@ -146,6 +155,66 @@ def test_a_killed_engine_comes_back_and_the_workers_stay(running: Running) -> No
     assert int(mine[0][4].split(":")[1], 16) > 0, "the datagram waits in the kernel"
     assert alive(pids["media-0"])
     assert alive(pids["media-1"])
+
+
+def test_a_spare_takes_over_and_another_is_made(tmp_path: Path) -> None:
+    running = Running(tmp_path, workers=0, spare=True)
+    try:
+        engine, spare = running.lines(2)
+        assert (engine["what"], spare["what"]) == ("started", "spare waits")
+        assert not sockets_of(spare["pid"]) - sockets_of_its_line(spare["pid"])
+        for starts in (2, 3):
+            os.kill(engine["pid"], signal.SIGKILL)
+            engine, next_spare = running.lines(2)
+            assert (engine["what"], engine["pid"]) == ("started", spare["pid"])
+            assert handed_over(engine).starts == starts
+            assert (next_spare["what"], running.state()["engine"]["pid"]) == (
+                "spare waits",
+                engine["pid"],
+            )
+            spare = next_spare
+        running.process.send_signal(signal.SIGTERM)
+        assert running.line()["what"] == "SIGTERM"
+        assert running.ended()[0] == 0
+        assert not alive(spare["pid"])
+    finally:
+        running.close()
+
+
+def test_a_spare_that_dies_is_made_again(tmp_path: Path) -> None:
+    running = Running(tmp_path, workers=0, spare=True)
+    try:
+        engine, spare = running.lines(2)
+        os.kill(spare["pid"], signal.SIGKILL)
+        another = running.line()
+        assert (another["what"], another["pid"] != spare["pid"]) == ("spare waits", True)
+        assert alive(engine["pid"])
+        running.process.kill()
+        assert running.line()["what"] == "SIGTERM"
+        gone(another["pid"])
+    finally:
+        running.close()
+
+
+def sockets_of(pid: int) -> set[str]:
+    links = (os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd"))
+    return {link for link in links if link.startswith("socket:")}
+
+
+def sockets_of_its_line(pid: int) -> set[str]:
+    """The one socket that it was started with."""
+    environment = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    (line,) = (item for item in environment if item.startswith("OFFHOOK_LINE="))
+    return {os.readlink(f"/proc/{pid}/fd/{line.partition('=')[2].split()[0]}")}
+
+
+def gone(pid: int) -> None:
+    """Wait for the end of a process that is not our child."""
+    with contextlib.suppress(ProcessLookupError):
+        watched = os.pidfd_open(pid)
+        ready, _, _ = select.select([watched], [], [], PATIENCE_S)
+        os.close(watched)
+        assert ready, "it lives"
 
 
 def test_a_killed_worker_comes_back_with_the_same_command(running: Running) -> None:

@@ -1,0 +1,103 @@
+"""The line between the supervisor and an engine: messages in order, with descriptors.
+
+A pair of unix sockets (SOCK_SEQPACKET); a message is a JSON object of one packet. What is said:
+
+| from the engine | |
+|---|---|
+| ``{"waiting": version}`` | everything is loaded; it holds nothing yet |
+| ``{"up": calls}`` | it is ready; so many calls of its forerunner go on in it |
+
+| from the supervisor | |
+|---|---|
+| ``{"go": handover}`` and the listeners | be the engine from now on |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from config.errors import MisuseError
+from engine.handover import Handover
+
+VARIABLE = "OFFHOOK_LINE"
+MESSAGE_BYTES_MAX = 65_536
+FDS_MAX = 200  # the kernel takes 253 at a time (unix(7), SCM_MAX_FD)
+
+
+class Heard(NamedTuple):
+    message: dict[str, Any]
+    fds: list[int]
+
+
+class Line:
+    """One end. Descriptors that are sent stay open here; those that are heard are the hearer's."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def say(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> bool:
+        """False where the other end is gone or (to one that does not wait) takes no more."""
+        data = json.dumps(message, separators=(",", ":")).encode()
+        if len(data) > MESSAGE_BYTES_MAX or len(fds) > FDS_MAX:
+            raise MisuseError(f"too much for one message: {len(data)} bytes, {len(fds)} fds")
+        try:
+            socket.send_fds(self.socket, [data], fds)
+        except OSError:
+            return False
+        return True
+
+    def hear(self) -> Heard | None:
+        """The next message; None when the other end is gone. BlockingIOError where none is there
+        and this end does not wait."""
+        try:
+            data, ancillary, _, _ = self.socket.recvmsg(  # recv_fds has no flags before 3.13
+                MESSAGE_BYTES_MAX, socket.CMSG_LEN(FDS_MAX * 4), socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionError:
+            return None
+        fds = array("i")
+        for level, kind, some in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds.frombytes(some[: len(some) - len(some) % fds.itemsize])
+        return Heard(json.loads(data), fds.tolist()) if data else None
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def pair() -> tuple[Line, Line]:
+    """The supervisor's end, which never waits, and the engine's, which does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return Line(ours), Line(theirs)
+
+
+def line_and_role(environment: Mapping[str, str] = os.environ) -> tuple[Line, str]:
+    """An engine's end of its line, and what it was started as: ``engine``, ``spare`` or
+    ``next``. MisuseError where this process was not started by a supervisor."""
+    fd, _, role = environment.get(VARIABLE, "").partition(" ")
+    if not fd.isdigit():
+        raise MisuseError(f"{VARIABLE} is not set: the supervisor starts the engine")
+    os.set_inheritable(int(fd), False)
+    return Line(socket.socket(fileno=int(fd))), role
+
+
+def hand_over(line: Line, handover: Handover, fds: Sequence[int]) -> bool:
+    """Make the process at the other end the engine. ``fds``: the listeners, the API's last."""
+    return line.say({"go": handover.to_json()}, fds)
+
+
+def take_over(line: Line) -> Handover | None:
+    """Wait until this process is the engine; None where the supervisor is gone instead."""
+    while (heard := line.hear()) is not None:
+        if "go" in heard.message:
+            return Handover.from_json(heard.message["go"], heard.fds)
+    return None
