@@ -136,6 +136,12 @@ class QueueSettings(Section):
         times = [step.after_s for step in steps]
         if times != sorted(set(times)):
             raise ValueError("each step needs a later after_s than the one before")
+        first = next((step for step in steps if step.level is not None), None)
+        if first is not None and first.after_s > 0:
+            raise ValueError(
+                "every level may answer from the start, so this widens nothing; begin with "
+                "{after_s: 0, level: 1}"
+            )
         levels = [step.level for step in steps if step.level is not None]
         if levels != sorted(levels):
             raise ValueError("a later step must not take agents away; its level is smaller")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.loading import load_settings
+from config.loading import DEFAULT_FILE, load_settings
 from config.settings import Settings
 
 HEAD = "queues:\n  - name: support\n"
@@ -53,7 +53,12 @@ def test_audio_files_are_taken_from_the_file_s_folder(tmp_path: Path) -> None:
         (HEAD + "    hours: office\n", 2, "has the hours 'office', which are not under hours:"),
         (HEAD + "    strategy: longest-idel\n", 3, "longest-idle"),
         (
-            HEAD + "    widening:\n      - {after_s: 9, level: 2}\n      - {after_s: 5}\n",
+            HEAD + "    widening:\n      - {after_s: 9, level: 2}\n",
+            3,
+            "begin with {after_s: 0, level: 1}",
+        ),
+        (
+            HEAD + "    widening:\n      - {after_s: 9, drop: [lv]}\n      - {after_s: 5}\n",
             3,
             "each step needs a later after_s",
         ),
@@ -77,3 +82,34 @@ def test_what_is_wrong_is_told_with_its_line(
         load(tmp_path, text)
     assert words in str(told.value)
     assert told.value.line == line
+
+
+def uncommented(text: str, first: str, last: str) -> str:
+    """The lines from one that begins with ``first`` up to one that begins with ``last``, the
+    comment signs taken off."""
+    lines = text.splitlines()
+    begin = next(at for at, line in enumerate(lines) if f"{line.strip()} ".startswith(first))
+    end = next(at for at, line in enumerate(lines) if at > begin and line.lstrip().startswith(last))
+    out = []
+    for line in lines[begin:end]:
+        indent = line[: len(line) - len(line.lstrip())]
+        bare = line.lstrip().removeprefix("#")
+        out.append(indent + bare.removeprefix(" "))
+    return "\n".join(out) + "\n"
+
+
+def test_the_examples_in_the_shipped_file_are_right(tmp_path: Path) -> None:
+    shipped = DEFAULT_FILE.read_text(encoding="utf-8")
+    queue_keys = uncommented(shipped, "# strategy: ", "# Agents register")
+    queue_keys = queue_keys.replace("longest-idle        # or", "ring-all  # or")
+    rest = uncommented(shipped, "# hours: ", "# Where records").partition("office:")[2]
+    rest = f"hours:\n  office:{rest}"
+    rest = rest.replace("Callers who are treated", "# Callers who are treated")
+    settings = load(
+        tmp_path, f"{HEAD}{queue_keys}  - name: sales\n{rest}", "did-you-know.wav", "sorry.wav"
+    )
+    queue = settings.queues[0]
+    assert (queue.strategy, queue.hours, queue.sticky_s) == ("ring-all", "office", 15)
+    assert queue.way_out("full") == "queue:sales"
+    assert settings.callers.vip[0].priority == 10
+    assert [reason.name for reason in settings.floor.breaks] == ["lunch", "training"]
