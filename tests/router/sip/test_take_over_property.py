@@ -3,13 +3,18 @@ have done."""
 
 from __future__ import annotations
 
-from typing import cast
+import contextlib
+from collections.abc import Callable
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.errors import MisuseError
 from router.sip.effects import Answered, ChangeAsked, Effect, Ended, Event, Invited, Refused
 from router.sip.endpoint import Endpoint
+from router.sip.message import Request, Response
+from router.sip.target import Credentials
 from tests.router.sip.take_over import Journal, Tokens, Twins, made
 from tests.router.sip.test_endpoint_world import (
     ACTIONS,
@@ -24,7 +29,7 @@ from tests.router.sip.test_endpoint_world import (
     pair,
     server_leg,
 )
-from tests.router.sip.world import Node, World
+from tests.router.sip.world import Node, Peer, World
 
 TALKS = {
     "seed": st.integers(0, 2**32),
@@ -180,3 +185,142 @@ def test_both_sides_end_whoever_dies_when(
     check_nothing_is_left(caller, server)
     assert not caller.journal.records
     assert not server.journal.records
+
+
+# --- a scripted peer -----------------------------------------------------------------------------
+
+RELIABLE = (("Require", "100rel"), ("RSeq", "7"))
+CHALLENGE = ("WWW-Authenticate", 'Digest realm="x", nonce="n", algorithm=MD5, qop="auth"')
+WITHIN = ("ACK", "BYE", "INVITE", "UPDATE", "REFER", "INFO", "OPTIONS", "PRACK", "NOTIFY")
+OPS = st.one_of(
+    st.tuples(st.just("peer"), st.sampled_from(WITHIN), st.booleans()),
+    st.tuples(
+        st.just("reply"),
+        st.sampled_from((100, 180, 183, 200, 202, 302, 401, 422, 481, 486, 491)),
+        st.sampled_from(("one", "two")),
+    ),
+    st.tuples(
+        st.just("ours"),
+        st.sampled_from(
+            [
+                "progress",
+                "early",
+                "answer",
+                "reject",
+                "hang up",
+                "change",
+                "accept",
+                "refuse",
+                "transfer done",
+                "acknowledge",
+            ]
+        ),
+        st.booleans(),
+    ),
+    st.tuples(st.just("again"), st.integers(0, 5), st.booleans()),
+    st.tuples(st.just("cancel"), st.just(0), st.booleans()),
+    st.tuples(st.just("wait"), st.sampled_from((0.1, 0.3, 0.6, 2.0, 5.0, 33.0)), st.booleans()),
+)
+
+
+class Script(Peer):
+    """Says what the operations want, whether or not it makes sense; remembers it all."""
+
+    def __init__(self, twins: Twins) -> None:
+        super().__init__(cast(Endpoint, twins))
+        self.said: list[Request | Response] = []
+        self.cseq = 1
+
+    def send(self, message: Request | Response) -> None:
+        self.said.append(message)
+        super().send(message)
+
+    def do(self, op: tuple[str, Any, Any], legs: tuple[str, str]) -> None:
+        kind, what, flag = op
+        leg = legs[1] if flag is True else legs[0]
+        with contextlib.suppress(MisuseError, StopIteration, IndexError):
+            getattr(self, f"do_{kind}")(what, flag, leg)
+
+    def do_peer(self, method: str, flag: bool, leg: str) -> None:
+        extra: list[tuple[str, str]] = []
+        if method == "REFER":
+            extra.append(("Refer-To", "<sip:102@x>"))
+        elif method == "PRACK":
+            last = [m.rseq for m in self.sent if isinstance(m, Response) and m.rseq is not None]
+            extra.append(("RAck", f"{last[-1]} 1 INVITE"))
+        elif method == "INFO":
+            extra.append(("Content-Type", "application/dtmf-relay"))
+        self.cseq += method != "ACK"
+        body = b"Signal=5\r\n" if method == "INFO" else b"new" if flag else b""
+        cseq = 1 if method == "ACK" and flag else self.cseq
+        self.within(method, *extra, cseq=cseq, body=b"" if method == "REFER" else body)
+
+    def do_reply(self, status: int, tag: str, leg: str) -> None:
+        extra = {401: (CHALLENGE,), 422: (("Min-SE", "3000"),), 183: RELIABLE}.get(status, ())
+        self.reply(status, *extra, to_tag=tag, body=b"sdp" if status in (183, 200) else b"")
+
+    def do_ours(self, what: str, flag: bool, leg: str) -> None:
+        sip, now = self.endpoint, self.now
+        act: dict[str, Callable[[], list[Effect | Event]]] = {
+            "progress": lambda: sip.progress(leg, now),
+            "early": lambda: sip.progress(leg, now, 183, body=b"early"),
+            "answer": lambda: sip.answer(leg, b"answer", now),
+            "reject": lambda: sip.reject(leg, 486, now),
+            "hang up": lambda: sip.hang_up(leg, now),
+            "change": lambda: sip.change(leg, b"changed", now),
+            "accept": lambda: sip.accept_change(leg, b"accepted", now),
+            "refuse": lambda: sip.reject_change(leg, 488, now),
+            "transfer done": lambda: sip.transfer_done(leg, 200, now),
+            "acknowledge": lambda: sip.acknowledge(leg, b"late", now),
+        }
+        self.take(act[what]())
+
+    def do_again(self, back: int, flag: bool, leg: str) -> None:
+        super().send(self.said[-1 - back])
+
+    def do_cancel(self, what: int, flag: bool, leg: str) -> None:
+        invite = next(m for m in self.said if isinstance(m, Request) and m.method == "INVITE")
+        taken = [(n, v) for n, v in invite.headers if n in ("Via", "From", "To", "Call-ID")]
+        headers = [*taken, ("Max-Forwards", "70"), ("CSeq", "1 CANCEL")]
+        self.send(Request("CANCEL", invite.uri, headers))
+
+    def do_wait(self, seconds: float, flag: bool, leg: str) -> None:
+        self.tick(self.now + seconds)
+
+
+@given(
+    ops=st.lists(OPS, min_size=1, max_size=25),
+    at=st.integers(0, 25),
+    late=st.booleans(),
+    reliable=st.booleans(),
+)
+@settings(max_examples=400, deadline=None)
+def test_the_twin_does_the_same_whatever_the_peer_says(
+    ops: list[tuple[str, Any, Any]], at: int, late: bool, reliable: bool
+) -> None:
+    twins = Twins("t", "198.51.100.1")
+    script = Script(twins)
+    extra = (("Supported", "100rel, timer"),) if reliable else ()
+    legs = (script.call(*extra, body=b"" if late else b"offer"), "out")
+    target = script.endpoint.target_of("sip:callee@192.0.2.1:5060")
+    given_ = Credentials("4400", "secret")
+    body = b"" if late else b"offer"
+    script.take(script.endpoint.invite("out", target, body, 0.0, caller="1", credentials=given_))
+    for number, op in enumerate(ops):
+        if number == at:
+            twins.part(script.now, given_)
+        script.do(op, legs)
+    if twins.second is None:
+        twins.part(script.now, given_)
+    for leg in legs:
+        script.take(script.endpoint.hang_up(leg, script.now))
+    script.tick(script.now + 4000)
+    for endpoint in (twins.first, twins.second):
+        assert endpoint is not None
+        core = endpoint._core
+        assert not core.legs
+        assert not core.tags
+        assert not core.invited
+        assert not core.outstanding
+        assert len(core.alarms) == 0
+        assert len(core.transactions) == 0
