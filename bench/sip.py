@@ -14,6 +14,10 @@ email_us         the standard library's ``email.parser`` reading the same head, 
 parse_ratio      parse_us / split_us
 email_ratio      parse_us / email_us
 bytes            size of the INVITE
+keep_us          ``Endpoint.keep`` of a leg and MessagePack of that, mean of the four shapes below
+adopt_us         the same way back: decoded, and adopted by another endpoint
+kept_bytes_max   the largest of those records: an incoming leg that rings, the same answered and
+                 confirmed, an outgoing leg that rings, the same in its call
 
 Every message is distinct (numbers, tags, branches, Call-IDs, ports), so no memo of a message
 or a value can help. Figures are the best of several rounds, in CPU time of this process.
@@ -25,14 +29,17 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.parser import BytesHeaderParser
+
+import msgspec
 
 from config.settings import Sip
 from router.sip.directory import DirectoryUser
-from router.sip.effects import Flow, Send
+from router.sip.effects import Flow, Invited, Send
 from router.sip.endpoint import Endpoint
-from router.sip.message import Request
+from router.sip.kept import KeptLeg
+from router.sip.message import Request, Response, response_to
 from router.sip.parser import parse_message
 
 MESSAGES = 2_000
@@ -125,16 +132,20 @@ class AnyTrunk:
         return None
 
 
-def answered_per_s(seconds: float) -> float:
-    """OPTIONS answered by the endpoint in a second of CPU time, in the best round."""
+def fresh_endpoint() -> Endpoint:
     tokens = itertools.count()
-    endpoint = Endpoint(
+    return Endpoint(
         Sip(),
         AnyTrunk(),
         token=lambda: f"t{next(tokens):x}",
         nonce_secret=b"bench" * 4,
         local_host=lambda flow: ("192.0.2.9", 5060),
     )
+
+
+def answered_per_s(seconds: float) -> float:
+    """OPTIONS answered by the endpoint in a second of CPU time, in the best round."""
+    endpoint = fresh_endpoint()
     best, number, now = 0.0, 0, 0.0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -154,6 +165,71 @@ def answered_per_s(seconds: float) -> float:
         now += 64.0  # every transaction of this round is over
         endpoint.tick(now)
     return best
+
+
+def legs_in_four_shapes() -> list[tuple[Endpoint, str]]:
+    """Each with its endpoint: an incoming leg that rings, and in its call; an outgoing one too."""
+    body = make_invite(1).partition(b"\r\n\r\n")[2]
+    found = []
+    for talks in (False, True):
+        endpoint = fresh_endpoint()
+        out = endpoint.receive(make_invite(2), Flow("udp", "192.0.2.2", 5060), 0.0)
+        leg = next(item.leg for item in out if isinstance(item, Invited))
+        ringing = parse_message(sent_in(endpoint.progress(leg, 0.1)))
+        if talks:
+            endpoint.answer(leg, body, 0.2)
+            ack = Request("ACK", "sip:offhook@192.0.2.9", ringing.headers.copy())
+            ack.headers.set("CSeq", f"{ringing.cseq.number} ACK")
+            ack.headers.add("Max-Forwards", "70")
+            endpoint.receive(ack.encode(), FLOW, 0.3)
+            assert endpoint.states() == {leg: "confirmed"}
+        found.append((endpoint, leg))
+    for talks in (False, True):
+        endpoint = fresh_endpoint()
+        target = endpoint.target_of("sip:101@192.0.2.1")
+        out = endpoint.invite("call.2", target, body, 0.0, caller="+4930")
+        invite = parse_message(sent_in(out))
+        assert isinstance(invite, Request)
+        headers = [("Contact", "<sip:101@192.0.2.1>"), ("Content-Type", "application/sdp")]
+        statuses: tuple[int, ...] = (180, 200) if talks else (180,)
+        for status in statuses:
+            response: Response = response_to(
+                invite, status, to_tag="t", headers=headers, body=body if status == 200 else b""
+            )
+            endpoint.receive(response.encode(), FLOW, 0.1)
+        found.append((endpoint, "call.2"))
+    return found
+
+
+def sent_in(output: Iterable[object]) -> bytes:
+    return next(item.data for item in output if isinstance(item, Send))
+
+
+def kept_figures(rounds: int = 300) -> dict[str, float]:
+    """What it costs to write a leg down and to take it over."""
+    encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(KeptLeg).decode
+    keep_us, adopt_us, sizes = [], [], []
+    for endpoint, leg in legs_in_four_shapes():
+        best = [float("inf"), float("inf")]
+        data = encode(endpoint.keep(leg))
+        sizes.append(len(data))
+        for _ in range(10):
+            began = time.process_time()
+            for _ in range(rounds):
+                encode(endpoint.keep(leg))
+            best[0] = min(best[0], time.process_time() - began)
+            others = [fresh_endpoint() for _ in range(rounds)]
+            began = time.process_time()
+            for other in others:
+                other.adopt(decode(data), 1.0)
+            best[1] = min(best[1], time.process_time() - began)
+        keep_us.append(best[0] / rounds * 1e6)
+        adopt_us.append(best[1] / rounds * 1e6)
+    return {
+        "keep_us": round(sum(keep_us) / len(keep_us), 2),
+        "adopt_us": round(sum(adopt_us) / len(adopt_us), 2),
+        "kept_bytes_max": max(sizes),
+    }
 
 
 def check(messages: list[bytes]) -> None:
@@ -190,6 +266,7 @@ def main() -> None:
         "parse_ratio": round(parse_us / split_us, 2),
         "email_ratio": round(parse_us / email_us, 3),
         "bytes": len(messages[500]),
+        **kept_figures(),
     }
     print(json.dumps(figures))
 
