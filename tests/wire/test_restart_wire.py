@@ -154,6 +154,11 @@ async def test_killed_again_and_again(tmp_path: Path) -> None:
                 await asyncio.sleep(0.4 * n % 1.1)
                 if n % 2:
                     await asyncio.to_thread(kill_the_engine, system)
+            for caller in callers:
+                assert not caller.over.is_set()
+                caller.hang_up()
+            for number in numbers:
+                await asyncio.to_thread(system.wait_for_tickets, number, 1)
             agent.up.clear()
             last = Softphone(LATER, "", TRUNK, system.sip)
             await last.start()
