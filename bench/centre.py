@@ -47,11 +47,8 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 class Centre:
     """``offhook serve`` on loopback with ``agents`` agents, in ``folder``."""
 
-    def __init__(
-        self, folder: Path, agents: int, config: str = CONFIG, agents_host: str = AGENTS
-    ) -> None:
+    def __init__(self, folder: Path, agents: int, config: str = CONFIG) -> None:
         self.folder = folder
-        self._agents_host = agents_host
         self._config = config
         self.agents = [str(EXTENSION + n) for n in range(agents)]
         self.sip = ("", 0)
@@ -122,7 +119,7 @@ class Centre:
         port that this socket leaves.
         """
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind((self._agents_host, 0))
+            sock.bind((AGENTS, 0))
             sock.settimeout(2.0)
             for extension in self.agents:
                 challenges: list[str] = []

@@ -55,11 +55,9 @@ import random
 import secrets
 import signal
 import socket
-import sqlite3
 import tempfile
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -71,9 +69,8 @@ import httpx
 
 from bench.calls import say, sign_in
 from bench.centre import Centre
-from bench.crash_lines import FRAME_S, FRAMES
-from bench.crash_load import Load, Loss, Shape
-from bench.crash_recordings import read
+from bench.crash_load import Load, Shape
+from bench.crash_verdict import Span, judge
 
 CALLERS, AGENTS, PROBE = "127.11.0.2", "127.11.0.3", "127.11.0.4"
 TALKING, UP = 20, 125
@@ -81,7 +78,6 @@ FILL_S_MAX = 60.0
 WINDOW_S = 2.5
 EVERY_S = (4.5, 5.5)
 RECOVERY_S_MAX = 30.0
-END_S_MAX = 40.0
 PROBE_S = 0.02
 CONFIG = """\
 data_dir: .
@@ -94,11 +90,6 @@ numbers: [{number: '*', queue: support}]
 queues: [{name: support, wrap_up_s: 0, ring_timeout_s: 10}]
 api: {host: 127.0.0.1, port: 0}
 agents:
-"""
-RECORDS = """\
-SELECT r.caller, r.outcome, CASE WHEN r.recording_sha256 != '' THEN r.recording ELSE '' END,
-    r.no_recording, count(t.number)
-FROM call_records r LEFT JOIN tickets t ON t.call = r.call GROUP BY r.call
 """
 
 
@@ -214,104 +205,24 @@ class Bench:
 
     # --- the end -------------------------------------------------------------------------------
 
-    def end(self) -> dict[str, Any]:
-        """Everybody hangs up; what tickets and recordings say then."""
-        self.load.empty()
-        path = f"file:{self.centre.folder / 'offhook.sqlite3'}?mode=ro"
-        wanted = {call.number for call in self.load.all}
-        talked = {call.number for call in self.load.all if call.talked}
-        until = time.monotonic() + END_S_MAX
-        while True:
-            with sqlite3.connect(path, uri=True) as database:
-                rows = database.execute(RECORDS).fetchall()
-            rows = [row for row in rows if row[0] in wanted]
-            open_ones = [
-                row for row in rows if not row[1] or (row[0] in talked and not row[2] + row[3])
-            ]
-            if (len({row[0] for row in rows}) == len(wanted) and not open_ones) or (
-                time.monotonic() > until
-            ):
-                break
-            time.sleep(0.3)
-        return self._judge(rows)
-
-    def _judge(self, rows: list[tuple[str, str, str, str, int]]) -> dict[str, Any]:
-        tickets = Counter[str]()
-        outcomes = {row[0]: row[1] for row in rows}
-        for caller, _, _, _, count in rows:
-            tickets[caller] += count
-        lost = list(self.load.lost)
-        for call in self.load.all:
-            outcome = outcomes.get(call.number, "none")
-            wanted = {"answered"} if call.talked else {"missed", "short-abandoned"}
-            if not call.over:
-                lost.append(Loss(0.0, call.number, "never ended"))
-            elif outcome not in wanted and outcome != "answered":
-                lost.append(Loss(0.0, call.number, f"its outcome: {outcome}"))
-        for loss in lost:
-            since = min((loss.at - kill.at for kill in self.kills if kill.at < loss.at), default=0)
-            say(f"lost: {loss.number} {since:.2f} s after a kill: {loss.what}")
-        for name, count in tickets.items():
-            if count != 1:
-                say(f"{count} tickets of {name}: {outcomes.get(name)}")
-        return {
-            "calls": len(self.load.all),
-            "calls_lost": len({loss.number for loss in lost}),
-            "tickets_missing": sum(not tickets[call.number] for call in self.load.all),
-            "tickets_double": sum(count > 1 for count in tickets.values()),
-            **self._recordings(rows),
-        }
-
-    def _recordings(self, rows: list[tuple[str, str, str, str, int]]) -> dict[str, Any]:
-        kept = {row[0]: row[2] for row in rows if row[2]}
-        talked = [call for call in self.load.all if call.talked]
-        at_kills, elsewhere = [0.0], 0.0
-        missing = 0
-        for call in talked:
-            name = kept.get(call.number)
-            if not name:
-                missing += 1
-                say(f"no recording of {call.number}")
-                continue
-            lacks = Counter[tuple[int, int]]()
-            for hole in read(self.centre.folder / "recordings" / f"{name}.wav").holes:
-                begun = (call.line if hole.side == 0 else call.agent_line or call.line).begun
-                kill = self._kill_at(begun, hole.first)
-                if kill is None:
-                    elsewhere += hole.frames * FRAME_S
-                    say(f"{call.number}: {hole.frames} frames missing on side {hole.side}")
-                else:
-                    lacks[(hole.side, kill)] += hole.frames
-            at_kills += [frames * FRAME_S for frames in lacks.values()]
-        return {
-            "recordings": len(talked),
-            "recordings_missing": missing,
-            "recording_missing_ms_max": round(max(at_kills) * 1000),
-            "recording_holes_at_kills": len(at_kills) - 1,
-            "recording_missing_elsewhere_ms": round(elsewhere * 1000),
-        }
-
-    def _kill_at(self, begun: float, frame: int) -> int | None:
-        """The kill during which the frame was sent."""
-        for number, kill in enumerate(self.kills):
-            first = int((kill.at - 0.2 - begun) / FRAME_S)
-            last = int((kill.at + kill.recovery_s + 1.0 - begun) / FRAME_S)
-            if (frame - first) % FRAMES <= last - first:
-                return number
-        return None
-
     def result(self, media: bool) -> dict[str, Any]:
-        found = self.end()
+        self.load.empty()
+        spans = [Span(kill.at, kill.at + kill.recovery_s) for kill in self.kills]
+        found = judge(self.centre.folder, self.load, spans)
+        for number, what in found.lost.items():
+            say(f"lost: {number}: {what}")
+        for number, hole in found.elsewhere:
+            say(f"{number}: {hole.frames} frames missing on side {hole.side}")
         gaps = sorted(gap * 1000 for kill in self.kills for gap in kill.gaps)
         reference = sorted(gap * 1000 for kill in self.kills for gap in kill.reference)
         recoveries = [kill.recovery_s for kill in self.kills]
         return {
             "kills": len(self.kills),
-            "calls": found["calls"],
-            "calls_lost": found["calls_lost"],
+            "calls": len(self.load.all),
+            "calls_lost": len(found.lost),
             "order_changed": sum(kill.order_changed for kill in self.kills),
-            "tickets_missing": found["tickets_missing"],
-            "tickets_double": found["tickets_double"],
+            "tickets_missing": len(found.ticketless),
+            "tickets_double": len(found.ticketed_twice),
             "recovery_s_median": round(median(recoveries), 3),
             "recovery_s_max": round(max(recoveries), 3),
             "rtp_gap_ms_p99": round(gaps[int(len(gaps) * 0.99)], 1),
@@ -321,7 +232,11 @@ class Bench:
             "load_stall_ms_max": round(max(kill.stall_s for kill in self.kills) * 1000),
             "up_min": min(kill.up[0] for kill in self.kills),
             "talking_min": min(kill.up[1] for kill in self.kills),
-            **{key: value for key, value in found.items() if key.startswith("recording")},
+            "recordings": found.recordings,
+            "recordings_missing": len(found.unrecorded),
+            "recording_missing_ms_max": round(max(found.holes_s, default=0.0) * 1000),
+            "recording_holes_at_kills": len(found.holes_s),
+            "recording_missing_elsewhere_ms": sum(hole.frames * 20 for _, hole in found.elsewhere),
             "rings_withdrawn": self.load.withdrawn,
             "offers_double": self.load.doubled,
             "byes_481": self.load.forgotten,
@@ -347,18 +262,19 @@ def _options(server: tuple[str, int], at: tuple[str, int]) -> bytes:
 def run(kills: int, media: bool, seed: int, folder: Path) -> dict[str, Any]:
     """Fill, kill, look, empty."""
     with ExitStack() as stack:
-        centre = Centre(folder, TALKING, CONFIG, AGENTS)
+        centre = Centre(folder, TALKING, CONFIG)
         stack.callback(centre.stop)
         say(f"ready after {centre.start():.1f} s")
         agents = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         callers = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        agents.bind((AGENTS, centre.register_agents()))
+        agents.bind((AGENTS, 0))
         callers.bind((CALLERS, 0))
         shape = Shape(UP, (6.0, 20.0))
         load = Load(centre.sip, callers, agents, shape, seed=seed)
-        sign_in(centre)
         load.start()
         stack.callback(load.close)
+        load.register({extension: centre.password(extension) for extension in centre.agents})
+        sign_in(centre)
         bench = Bench(centre, load, seed)
         bench.fill()
         say(f"{load.up()[0]} callers are up, {load.up()[1]} talk")

@@ -11,21 +11,18 @@ import heapq
 import itertools
 import os
 import random
-import secrets
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bench.crash_lines import Address, Line, Lines
-from config.settings import Sip
+from bench.crash_lines import Address, Line
+from bench.crash_party import Party
 from router.sip import effects as sip
 from router.sip import sdp
-from router.sip.directory import DirectoryUser
-from router.sip.endpoint import Endpoint
 from router.sip.target import Target
 
 LOOK_S = 0.004
@@ -79,78 +76,6 @@ class Loss:
     what: str
 
 
-class _Server:
-    """The phones' view of the world: calls come from their server only."""
-
-    def __init__(self, server: Address) -> None:
-        self._server = server
-
-    def trunk_at(self, host: str, port: int) -> str | None:
-        return "server" if (host, port) == self._server else None
-
-    def user(self, name: str) -> DirectoryUser | None:
-        return None
-
-
-@dataclass(slots=True)
-class Party:
-    """All phones at one address: a SIP core with its socket, the media of its legs."""
-
-    server: Address
-    socket: socket.socket
-    endpoint: Endpoint = field(init=False)
-    lines: Lines = field(init=False)
-    local: sdp.LocalMedia = field(init=False)
-    forgotten: int = 0  # requests of ours that were answered with 481
-
-    def __post_init__(self) -> None:
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        host, port = self.socket.getsockname()
-        self.endpoint = Endpoint(
-            Sip(),
-            _Server(self.server),
-            token=lambda: secrets.token_hex(8),
-            nonce_secret=secrets.token_bytes(16),
-            local_host=lambda flow: (host, port),
-        )
-        self.lines = Lines(host)
-        self.local = sdp.LocalMedia(
-            host=host,
-            port=self.lines.at[1],
-            session_id=1,
-            version=1,
-            codecs=("PCMU",),
-            direction="sendrecv",
-        )
-
-    def send(self, output: list[sip.Effect | sip.Event]) -> list[sip.Effect | sip.Event]:
-        """Send what is to be sent; returns the output."""
-        for item in output:
-            if isinstance(item, sip.Send):
-                self.socket.sendto(item.data, (item.flow.host, item.flow.port))
-        return output
-
-    def receive(self) -> list[sip.Effect | sip.Event]:
-        """All that is there, answered; what happened."""
-        found: list[sip.Effect | sip.Event] = []
-        while True:
-            try:
-                data, source = self.socket.recvfrom(65_535)
-            except BlockingIOError:
-                break
-            self.forgotten += data.startswith(b"SIP/2.0 481")
-            flow = sip.Flow("udp", source[0], source[1])
-            found += self.send(self.endpoint.receive(data, flow, time.time()))
-        if (due := self.endpoint.next_deadline) is not None and due <= time.time():
-            found += self.send(self.endpoint.tick(time.time()))
-        return found
-
-    def close(self) -> None:
-        self.socket.close()
-        self.lines.close()
-
-
 class Load:
     """``start`` begins the thread; the rest may be called by another one."""
 
@@ -171,6 +96,7 @@ class Load:
         self.doubled = 0  # a caller was offered to two agents at once
         self.stall_s = 0.0  # the longest time between two looks, since ``watch``
         self.on_moment: Callable[[str], None] = lambda name: None
+        self.moving: set[str] = set()  # callers who may be transferred
         self.failure: BaseException | None = None
         self._prefix = prefix
         self._rng = random.Random(seed)
@@ -202,6 +128,25 @@ class Load:
     def forgotten(self) -> int:
         """Requests in a dialog that were answered with 481."""
         return self._callers.forgotten + self._agents.forgotten
+
+    def register(self, passwords: dict[str, str]) -> None:
+        """Every agent's phone (password by extension), at once; RuntimeError where one cannot."""
+        ones = [self._agents.register(user, secret) for user, secret in passwords.items()]
+        self.on_moment("register")
+        until = time.monotonic() + 40.0
+        while any(one.status != 200 for one in ones):
+            if time.monotonic() > until or any(one.status not in (0, 200) for one in ones):
+                raise RuntimeError(f"registering: {[one.status for one in ones]}")
+            time.sleep(0.02)
+        self._do(self._agents.registering.clear)
+
+    def moves(self, number: str) -> None:
+        """This caller may be transferred from now on: the agent's leg may end."""
+        self._do(lambda: self.moving.add(number))
+
+    def after(self, pause_s: float, work: Callable[[], None]) -> None:
+        """In this thread; also from ``on_moment``."""
+        self._jobs.append(lambda: self._later((pause_s, pause_s), work))
 
     def up(self) -> tuple[int, int]:
         """Callers who are up, and of these those who talk."""
@@ -352,6 +297,8 @@ class Load:
         match event:
             case sip.Invited():
                 self._rung(event)
+            case sip.Confirmed(leg) if (talk := self._talks.get(leg)) is not None:
+                talk.caller.talked = True
             case sip.Ended(leg, cause):
                 self._talk_over(leg, cause)
 
@@ -374,7 +321,7 @@ class Load:
             return
         agreed = sdp.answer(offer, self._agents.local)
         self._agents.send(self._agents.endpoint.answer(talk.leg, agreed.body, time.time()))
-        talk.up = talk.caller.talked = True
+        talk.up = True
         if agreed.remote is not None:
             self._agents.lines.join(talk.line, agreed.remote)
         talk.caller.agent_line = talk.line
@@ -389,7 +336,7 @@ class Load:
             return
         self._agents.lines.leave(talk.line)
         talk.caller.agent_leg = ""
-        if talk.up and not talk.caller.wished:
+        if talk.up and not talk.caller.wished and talk.caller.number not in self.moving:
             self._lose(talk.caller, f"agent's leg: {cause}")
         self.withdrawn += not talk.up and not talk.caller.wished
 
