@@ -7,14 +7,16 @@ gives it commands, steps of 5 ms and the time, and by the sockets of its legs.
 from __future__ import annotations
 
 import errno
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from router.media.audio import AudioCache, AudioError
+from router.media.audio import AudioError
 from router.media.digits import DigitSender
+from router.media.ears import Ears
 from router.media.leg import Leg
-from router.media.playout import STEPS_PER_FRAME, OutStream, Playlist
+from router.media.playout import STEPS_PER_FRAME, OutStream
 from router.media.ports import PortPool
 from router.media.protocol import (
     Answer,
@@ -22,7 +24,6 @@ from router.media.protocol import (
     Close,
     Closed,
     Command,
-    Digit,
     Done,
     LegFigures,
     ListSessions,
@@ -31,7 +32,6 @@ from router.media.protocol import (
     Opened,
     PauseRecord,
     Play,
-    PlayEnded,
     Record,
     Refused,
     Report,
@@ -50,7 +50,7 @@ from router.media.upkeep import Clock, Wiring, read_report, refill, send_report,
 PORTS_TRIED_MAX = 1_000  # another program may hold a good part of the range
 DIGITS_IDS_KEPT = 16
 VISIT_STEPS = 200  # 1 s
-TOGETHER = 64  # players at one step, about half a millisecond of work
+CLOSED_KEPT = 500  # closed sessions whose figures a second Close gets too
 
 _NO_FIGURES = LegFigures()
 
@@ -76,12 +76,12 @@ class Exchange:
         self.clock = clock
         self.emit = emit
         self.random32 = random32
-        self.audio = AudioCache()
         self.legs: dict[str, Leg] = {}
+        self.ears = Ears(self.legs, clock, emit)
         self.tapes = Tapes(self.legs, clock, emit)
-        self.players: list[dict[Leg, None]] = [{} for _ in range(STEPS_PER_FRAME)]
         self.visits: list[dict[Leg, None]] = [{} for _ in range(VISIT_STEPS)]
         self.closed = 0
+        self._last_figures: OrderedDict[str, LegFigures] = OrderedDict()
         self.received_before = 0
         self.sent_before = 0
         self.lost_before = 0
@@ -90,9 +90,9 @@ class Exchange:
             ListSessions: self._list,
             Open: self._open,
             Update: self._update,
-            Play: self._play,
-            Bridge: self._bridge,
-            Unbridge: self._unbridge,
+            Play: self.ears.play,
+            Bridge: self.ears.bridge,
+            Unbridge: self.ears.unbridge,
             SendDigits: self._send_digits,
             Record: self.tapes.record,
             PauseRecord: self.tapes.pause,
@@ -205,12 +205,10 @@ class Exchange:
     def _close(self, command: Close) -> Answer:
         leg = self.legs.pop(command.session, None)
         if leg is None:
-            return Closed(command.session, _NO_FIGURES)
+            return Closed(command.session, self._last_figures.get(command.session, _NO_FIGURES))
         send_report(leg, self.clock, goodbye=True)
-        self._part(leg, leg.bridge_then)
-        self.set_playlist(leg, None)
+        self.ears.leave(leg)
         del self.visits[leg.slot][leg]
-        self.players[leg.phase].pop(leg, None)
         self.tapes.leave(leg)
         leg.close_twin()
         self.wiring.unwatch(leg.rtp_socket.fileno())
@@ -222,55 +220,12 @@ class Exchange:
         self.received_before += figures.received
         self.sent_before += figures.sent
         self.lost_before += figures.lost
+        self._last_figures[command.session] = figures
+        if len(self._last_figures) > CLOSED_KEPT:
+            self._last_figures.popitem(last=False)
         return Closed(command.session, figures)
 
-    # --- playing ------------------------------------------------------------------------------
-
-    def _load(self, files: tuple[str, ...]) -> tuple[bytes, ...]:
-        return tuple(self.audio.load(path) for path in files)
-
-    def _play(self, command: Play) -> Answer:
-        leg = self.legs.get(command.session)
-        if leg is None:
-            return Refused(f"unknown session {command.session}")
-        if command.play == leg.play:
-            return Done()
-        playlist = Playlist(self._load(command.files), self._load(command.then))
-        leg.play = command.play
-        leg.stop_on_digit = command.stop_on_digit
-        leg.told_end = False
-        self.set_playlist(leg, playlist)
-        return Done()
-
-    def set_playlist(self, leg: Leg, playlist: Playlist | None, stands_in: bool = False) -> None:
-        """Give the ear of a leg to a playlist, or back to the bridge."""
-        leg.playlist = playlist
-        leg.stands_in = stands_in
-        if playlist is not None:
-            self.seat(leg)
-        else:
-            leg.told_end = True
-            leg.out.flowing = False
-        leg.settle_ear()
-
-    def seat(self, leg: Leg) -> None:
-        """Step this leg every 20 ms from now on: few share a phase, many spread over all."""
-        if leg not in self.players[leg.phase]:
-            shares = [len(players) // TOGETHER for players in self.players]
-            leg.phase = shares.index(min(shares))
-            self.players[leg.phase][leg] = None
-
-    def play_ended(self, leg: Leg, by_digit: bool) -> None:
-        leg.told_end = True
-        self.emit(PlayEnded(leg.session, leg.play, by_digit, self.clock.unix()))
-        if leg.peer is not None and leg.playlist is not None and not leg.playlist.loops:
-            self.set_playlist(leg, None)
-
-    def pressed(self, leg: Leg, key: str) -> None:
-        self.emit(Digit(leg.session, key, self.clock.unix()))
-        if leg.stop_on_digit and leg.playlist is not None and not leg.told_end:
-            leg.playlist.skip()
-            self.play_ended(leg, True)
+    # --- digits ---------------------------------------------------------------------------------
 
     def _send_digits(self, command: SendDigits) -> Answer:
         leg = self.legs.get(command.session)
@@ -287,55 +242,20 @@ class Exchange:
             return Refused(str(error))
         leg.digits_out = sender
         leg.digits_sent = [*leg.digits_sent[1 - DIGITS_IDS_KEPT :], command.digits_id]
-        self.seat(leg)
+        self.ears.seat(leg)
         leg.settle_ear()
         return Done()
 
-    # --- bridges ------------------------------------------------------------------------------
+    # --- what legs tell (Board) ---------------------------------------------------------------
 
-    def _bridge(self, command: Bridge) -> Answer:
-        left, right = self.legs.get(command.left), self.legs.get(command.right)
-        if left is None or right is None:
-            return Refused(f"unknown session {command.right if left else command.left}")
-        if left is right:
-            return Refused("a session has no bridge to itself")
-        then = self._load(command.then)
-        if left.peer is not right:
-            self._part(left, left.bridge_then)
-            self._part(right, right.bridge_then)
-            left.peer, right.peer = right, left
-        for leg in (left, right):
-            leg.bridge_then = then
-            leg.play = ""
-            if leg.playlist is not None:
-                self.set_playlist(leg, None)
-            leg.settle_ear()
-        return Done()
+    def pressed(self, leg: Leg, key: str) -> None:
+        self.ears.pressed(leg, key)
 
-    def _unbridge(self, command: Unbridge) -> Answer:
-        leg = self.legs.get(command.session)
-        if leg is None or leg.peer is None:
-            return Done()
-        then = self._load(command.then)
-        self._part(leg, then)
-        self._fall_back(leg, then)
-        return Done()
+    def play_ended(self, leg: Leg, by_digit: bool) -> None:
+        self.ears.play_ended(leg, by_digit)
 
-    def _part(self, leg: Leg, then: tuple[bytes, ...]) -> None:
-        """End the bridge of a leg; the other one hears ``then``."""
-        peer = leg.peer
-        if peer is None:
-            return
-        leg.inbound.release()
-        peer.inbound.release()
-        leg.peer = peer.peer = None
-        leg.bridge_then = peer.bridge_then = ()
-        self._fall_back(peer, then)
-
-    def _fall_back(self, leg: Leg, then: tuple[bytes, ...]) -> None:
-        if leg.playlist is None or leg.stands_in:
-            leg.play = ""
-            self.set_playlist(leg, Playlist((), then))
+    def media_returned(self, leg: Leg) -> None:
+        self.ears.media_returned(leg)
 
     def twin_opened(self, leg: Leg) -> None:
         if leg.twin is not None:
@@ -359,29 +279,18 @@ class Exchange:
         leg.muted = True
         self.wiring.unwatch(leg.rtcp_socket.fileno())
 
-    def media_returned(self, leg: Leg) -> None:
-        if leg.peer is not None and leg.peer.stands_in:
-            self.set_playlist(leg.peer, None)
-
     # --- steps of 5 ms ------------------------------------------------------------------------
 
     def step(self, number: int) -> None:
         """Do what is due at this step: packets of those who play, files, visits."""
-        now_us = self.clock.now_us
-        players = self.players[number % STEPS_PER_FRAME]
-        for leg in tuple(players):
-            leg.play_step(now_us)
-            if leg.playlist is None and leg.digits_out is None:
-                del players[leg]
+        self.ears.step(number)
         self.tapes.step(number)
         for leg in tuple(self.visits[number % VISIT_STEPS]):
             self._visit(leg)
 
     def skipped(self) -> None:
         """Steps were lost to a stall: timestamps make up for it with the next packet."""
-        for players in self.players:
-            for leg in players:
-                leg.out.flowing = False
+        self.ears.skipped()
 
     def _visit(self, leg: Leg) -> None:
         """Once a second."""
@@ -390,9 +299,7 @@ class Exchange:
             leg.timed_out = True
             leg.inbound.release()
             self.emit(MediaTimeout(leg.session, self.clock.unix()))
-            peer = leg.peer
-            if peer is not None and peer.playlist is None and any(leg.bridge_then):
-                self.set_playlist(peer, Playlist((), leg.bridge_then), stands_in=True)
+            self.ears.fell_silent(leg)
         if self.clock.now_us >= leg.rtcp.due_us:
             leg.rtcp.due_us = self.clock.now_us + INTERVAL_US + self.random32() % 500_000 - 250_000
             send_report(leg, self.clock)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from router.media.digits import DigitReceiver, DigitSender
 from router.media.g711 import ULAW_TO_ALAW
@@ -19,6 +19,9 @@ from router.media.protocol import Address, Direction, LegFigures
 from router.media.report import RtcpState
 from router.media.rtp import HEADER, HEADER_BYTES, plain
 from router.media.sockets import open_twin
+
+if TYPE_CHECKING:
+    from router.media.ears import Aside
 
 HELD_MAX = 16
 BUDGET = 400  # packets a second of either socket that take the slow path
@@ -47,6 +50,7 @@ class Leg:
 
     __slots__ = (
         "armed_at",
+        "aside",
         "board",
         "bound",
         "bridge_then",
@@ -67,11 +71,11 @@ class Leg:
         "muted_twin",
         "open_budget",
         "out",
+        "past_plays",
         "payload_type",
         "peer",
         "phase",
         "play",
-        "play_files",
         "playlist",
         "port",
         "remote",
@@ -121,7 +125,8 @@ class Leg:
         self.bridge_then: tuple[bytes, ...] = ()
         self.playlist: Playlist | None = None
         self.play = ""
-        self.play_files: tuple[str, ...] = ()
+        self.past_plays: tuple[str, ...] = ()
+        self.aside: Aside | None = None
         self.stop_on_digit = False
         self.told_end = True
         self.stands_in = False  # the playlist replaces a bridged far end that fell silent

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from router.media.frames import encode_report
-from router.media.protocol import Digit, PlayEnded, Report
+from router.media.protocol import Digit, Report
 
 KEPT_MAX = 20_000
 
@@ -14,9 +14,10 @@ KEPT_MAX = 20_000
 class Outbox:
     """Numbers reports from 1 and keeps them, encoded, until they are acknowledged.
 
-    At ``kept_max`` the oldest digit or end of prompt goes (an engine that has been away for so
-    long can do nothing with it), and only without any the oldest report of all; ``discarded``
-    counts them. The engine sees it as a gap in the numbers.
+    At ``kept_max`` the oldest digit goes (an engine that has been away for so long can do
+    nothing with it), without any the oldest report of all: each session has one prompt at most
+    that ends meanwhile, and a caller whose PlayEnded is forgotten is stuck. ``discarded`` counts
+    them. The engine sees it as a gap in the numbers.
     """
 
     def __init__(self, kept_max: int = KEPT_MAX) -> None:
@@ -36,7 +37,7 @@ class Outbox:
             self.discarded += 1
         frame = encode_report(self._last, report)
         self._kept[self._last] = frame
-        if isinstance(report, (Digit, PlayEnded)):
+        if isinstance(report, Digit):
             self._fleeting[self._last] = None
         return frame
 

@@ -83,9 +83,11 @@ class Update:
 class Play:
     """Play files once in order, then loop ``then`` (empty: silence). Answer: Done.
 
-    Files are raw G.711 mu-law, 8 kHz, mono. A session already playing ``play`` (or done with
-    it) goes on undisturbed. Playing takes the session's ear away from a bridge, not its mouth;
-    when the files end and ``then`` is empty, a bridged session's ear goes back to the bridge.
+    Files are raw G.711 mu-law, 8 kHz, mono. A session already playing ``play`` goes on
+    undisturbed; one that ended or gave way to another play never begins again (its PlayEnded is
+    kept until acknowledged); one that a bridge interrupted goes on where it was. Playing takes
+    the session's ear away from a bridge, not its mouth; when the files end and ``then`` is
+    empty, a bridged session's ear goes back to the bridge.
     """
 
     session: str
@@ -100,6 +102,7 @@ class Bridge:
     """Relay between two sessions; when one goes, the other hears ``then``. Answer: Done.
 
     Both ears go to the bridge, whatever played; the same again leaves a bridge undisturbed.
+    While one side is silent for longer than its timeout, the other hears ``then``.
     """
 
     left: str
@@ -131,6 +134,8 @@ class Record:
 
     Answer: Done. ``right`` may be empty (voicemail). The same recording again with another
     ``right`` changes the side (a second agent). Ends by StopRecord or when both are closed.
+    One that has ended (same id, same path) is not begun again: its RecordingSegment follows
+    once more.
     """
 
     recording: str
@@ -156,7 +161,7 @@ class StopRecord:
 
 @value(frozen=True, slots=True)
 class Close:
-    """Close a session; its ports rest. Answer: Closed. An unknown session is closed already."""
+    """Close a session; its ports rest. Answer: Closed, the same again for one closed already."""
 
     session: str
 

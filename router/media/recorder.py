@@ -31,6 +31,7 @@ class Recorder:
     """
 
     __slots__ = (
+        "asked_path",
         "buffer",
         "counts",
         "error",
@@ -54,6 +55,7 @@ class Recorder:
         Raises OSError.
         """
         self.recording = recording
+        self.asked_path = path
         self.left = left
         self.right = right
         self.zero_us = now_us

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from router.media.leg import Leg
-from router.media.protocol import Answer, Done, PauseRecord, Record, Refused, Report, StopRecord
+from router.media.protocol import (
+    Answer,
+    Done,
+    PauseRecord,
+    Record,
+    RecordingSegment,
+    Refused,
+    Report,
+    StopRecord,
+)
 from router.media.recorder import Recorder
 from router.media.recording import LEFT, RIGHT
 from router.media.upkeep import Clock
@@ -13,6 +23,7 @@ from router.media.upkeep import Clock
 FLUSH_STEPS = 20  # of 5 ms: each file is appended to every 100 ms
 SLOTS = sorted(range(FLUSH_STEPS), key=lambda slot: slot % 4)  # steps where few players are last
 TOGETHER = 8  # files at one step
+ENDED_KEPT = 500  # recordings that a second Record finds ended
 
 
 class Tapes:
@@ -24,6 +35,7 @@ class Tapes:
         self.emit = emit
         self.recorders: dict[str, Recorder] = {}
         self.recorded: dict[str, Recorder] = {}
+        self._ended: OrderedDict[tuple[str, str], RecordingSegment] = OrderedDict()
         self.flushes: list[dict[Recorder, None]] = [{} for _ in range(FLUSH_STEPS)]
 
     def of(self, session: str) -> Recorder | None:
@@ -48,6 +60,10 @@ class Tapes:
             if recorder.left != command.left:
                 return Refused(f"recording {command.recording} has another left side")
             return self._change_right(recorder, command.right, right)
+        ended = self._ended.get((command.recording, command.path))
+        if ended is not None:
+            self.emit(ended)
+            return Done()
         if left is None or (right is None and command.right):
             return Refused(f"unknown session {command.right if left else command.left}")
         if left is right:
@@ -132,4 +148,8 @@ class Tapes:
                 self.legs[session].inbound.recorder = None
         del self.recorders[recorder.recording]
         del self.flushes[recorder.slot][recorder]
-        self.emit(recorder.finish(self.clock.now_us))
+        segment = recorder.finish(self.clock.now_us)
+        self._ended[recorder.recording, recorder.asked_path] = segment
+        if len(self._ended) > ENDED_KEPT:
+            self._ended.popitem(last=False)
+        self.emit(segment)

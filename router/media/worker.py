@@ -84,7 +84,7 @@ class Worker:
     def _busy_step(self, number: int) -> int:
         """The next step from ``number`` on, within 20 ms, that has something to do."""
         exchange = self.exchange
-        players, visits, flushes = exchange.players, exchange.visits, exchange.tapes.flushes
+        players, visits, flushes = exchange.ears.players, exchange.visits, exchange.tapes.flushes
         for ahead in range(number, number + STEPS_PER_FRAME):
             if (
                 players[ahead % STEPS_PER_FRAME]

@@ -12,7 +12,7 @@ import pytest
 from router.media import rtcp
 from router.media.audio import AudioCache, AudioError
 from router.media.digits import DigitReceiver
-from router.media.exchange import TOGETHER
+from router.media.ears import TOGETHER
 from router.media.protocol import (
     Bridge,
     Close,
@@ -51,7 +51,7 @@ def test_few_players_share_a_step_and_many_spread(tmp_path: Path) -> None:
         for name in (str(number) for number in range(TOGETHER + 1)):
             scene.phone(name)
             scene.done(Play(name, "p", (), (music,)))
-        assert [len(players) for players in scene.exchange.players] == [TOGETHER, 1, 0, 0]
+        assert [len(players) for players in scene.exchange.ears.players] == [TOGETHER, 1, 0, 0]
 
 
 def test_the_same_play_again_changes_nothing_and_another_goes_on_in_the_stream(
