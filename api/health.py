@@ -9,9 +9,11 @@ from fastapi import APIRouter, Response
 from api.access import TheEngine
 from api.shapes import Shape
 from engine.engine import Engine
+from engine.stores import trouble
 
 router = APIRouter(tags=["health"])
 
+RECORDS = "records"
 Part = Literal["starting", "stopping", "journal", "workers", "database"]
 
 
@@ -19,11 +21,22 @@ class Alive(Shape):
     status: Literal["alive"] = "alive"
 
 
+class Behind(Shape):
+    """A reader of the journal whose store does not take what is there: entries that it does not
+    have yet, seconds since it took one, why. The journal keeps them."""
+
+    reader: str
+    entries: int
+    seconds: float
+    why: str
+
+
 class Readiness(Shape):
     """``reasons`` are the parts that are not as they must be; empty when ready."""
 
     status: Literal["ready", "not-ready"]
     reasons: list[Part]
+    behind: list[Behind]
 
 
 def reasons(engine: Engine) -> list[Part]:
@@ -37,9 +50,18 @@ def reasons(engine: Engine) -> list[Part]:
         found.append("journal")
     if not engine.workers.clients:
         found.append("workers")
-    if engine.records_failing:
+    if any(late.reader == RECORDS for late in behind(engine)):
         found.append("database")
     return found
+
+
+def behind(engine: Engine) -> list[Behind]:
+    """The readers in trouble, by name."""
+    return [
+        Behind(reader=name, entries=figures.lag, seconds=round(figures.stuck_s, 1), why=why)
+        for name, figures in sorted(engine.journal.figures.readers.items())
+        if (why := trouble(figures))
+    ]
 
 
 @router.get("/health/live")
@@ -59,4 +81,4 @@ async def is_ready(engine: TheEngine, response: Response) -> Readiness:
     found = reasons(engine)
     if found:
         response.status_code = 503
-    return Readiness(status="not-ready" if found else "ready", reasons=found)
+    return Readiness(status="not-ready" if found else "ready", reasons=found, behind=behind(engine))

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from api.access import TheEngine, figures_reader
 from api.errors import declared
 from api.floor_metrics import agent_families, queue_families
+from api.store_metrics import journal_families, reader_families, recording_families
 from engine.engine import Engine
 from router.call import PHASES
 from router.events import Outcome
@@ -105,23 +106,9 @@ class Figures(Collector):
         yield from (up, received, sent, lost, cpu, sessions, free, lag)
 
     def _journal(self) -> Iterator[Metric]:
-        figures = self._engine.journal.figures
-        for name, text, value in (
-            ("bytes", "Bytes on disk.", figures.bytes_on_disk),
-            ("segments", "Files on disk.", figures.segments),
-            ("last_fsync_seconds", "Duration of the latest fsync.", figures.last_sync_s),
-            ("pending_entries", "Entries not on disk yet.", figures.pending),
-            ("full", "1 while no new calls are taken for want of room.", figures.full),
-        ):
-            yield GaugeMetricFamily(f"offhook_journal_{name}", text, value)
-        lag = GaugeMetricFamily(
-            "offhook_journal_reader_lag_entries",
-            "Entries that a reader does not have yet.",
-            labels=["reader"],
-        )
-        for reader, behind in sorted(figures.lag.items()):
-            lag.add_metric([reader], behind)
-        yield lag
+        yield from journal_families(self._engine)
+        yield from reader_families(self._engine)
+        yield from recording_families(self._engine)
 
     def _node(self) -> Iterator[Metric]:
         engine = self._engine

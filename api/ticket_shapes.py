@@ -25,7 +25,8 @@ class RecordingOfCall(Shape):
 
 
 class Ticket(Shape):
-    """A ticket with what the call's record adds. ``no_recording`` says why there is none.
+    """A ticket with what the call's record adds. ``no_recording`` says why there is none,
+    or what is missing of the one that there is.
 
     With both null and ``recording`` null the recording is being finished.
     """

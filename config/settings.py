@@ -219,6 +219,11 @@ class JournalSettings(Section):
 
     segment_bytes: int = Field(16_777_216, ge=65_536)
     total_bytes_max: int = Field(4_294_967_296, ge=1_048_576)
+    reserve_bytes: int = Field(
+        16_777_216,
+        ge=0,
+        description="room kept on the disk for the calls in progress when it is full",
+    )
 
 
 class TicketPolicy(Section):

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,7 @@ class Engine:
         self.recordings = RecordingStore(parts.database)
         self.admin_token_sha256 = hashlib.sha256(parts.secrets.admin_token.encode()).hexdigest()
         self.records_reader: Subscription | None = None
+        self.recordings_failed: Mapping[str, int] = {}
         self._parts = parts
         self.recordings_dir = settings.recordings.dir or settings.data_dir / "recordings"
         self.recordings_dir.mkdir(parents=True, exist_ok=True)
@@ -230,7 +232,7 @@ class Engine:
         self.turns.resume()
         recovery.close_files(self, settled.open_files)
         await self._parts.finisher.start()
-        stores.subscribe_recordings(
+        self.recordings_failed = stores.subscribe_recordings(
             self.journal,
             self.clock,
             self._parts.finisher,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.clock import Clock
@@ -18,6 +18,9 @@ from router.events import CallEnded, RecordingClosed, RecordingStarted, SecondLi
 log = logging.getLogger(__name__)
 
 POSITION_STEP = 200  # entries between two writings while calls are open
+AGAIN_S = 30.0  # what found no room on the disk is tried again at most so often
+DISK_FULL, WORKER_DIED, OTHER = "disk full", "worker died", "other"
+FULL = ("No space left", "Disk quota exceeded", DISK_FULL)
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Takes:
     paths: dict[str, list[str]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)  # why the last segment is not whole
     ended: bool = False
+    told: set[str] = field(default_factory=set)  # the log has why they are not finished yet
 
 
 class RecordingsReader:
@@ -38,6 +42,9 @@ class RecordingsReader:
     are kept until the call ended and no segment is open. The position is kept in a file beside the
     journal; it never passes the first fact of a recording that is not finished yet, so that a
     crash finishes it again, to the same file.
+
+    A disk that is full holds up nothing: the log is told why there is no file, the segments stay
+    and are tried again, by the next start at the latest. ``failed`` counts by cause.
     """
 
     NAME = "recordings"
@@ -52,6 +59,9 @@ class RecordingsReader:
         self._state = state
         self._open: dict[str, Takes] = {}  # by call
         self._written = self._read_position()
+        self._later: set[str] = set()  # calls with segments that found no room
+        self._again_at = 0.0
+        self.failed = dict.fromkeys((DISK_FULL, WORKER_DIED, OTHER), 0)
 
     def _read_position(self) -> int:
         try:
@@ -65,14 +75,17 @@ class RecordingsReader:
         return self._written
 
     async def deliver(self, entries: Sequence[Entry]) -> None:
-        ready = [entry.call for entry in entries if self._take(entry)]
+        ready = dict.fromkeys(entry.call for entry in entries if self._take(entry))
+        if self._later and self._clock.now() >= self._again_at:
+            ready.update(dict.fromkeys(sorted(self._later)))
         if ready:
             async with asyncio.TaskGroup() as group:
-                for call in dict.fromkeys(ready):
+                for call in ready:
                     group.create_task(self._finish(call, self._open[call]))
             await self._journal.flush(urgent=False)
-            for call in dict.fromkeys(ready):  # not before: what fails is delivered again
-                del self._open[call]
+            for call in ready:  # not before: what fails is delivered again
+                if call not in self._later:
+                    del self._open[call]
         self._keep_position(entries[-1].seq)
 
     def _take(self, entry: Entry) -> bool:
@@ -100,6 +113,7 @@ class RecordingsReader:
         return takes.ended and not takes.running and bool(takes.paths)
 
     async def _finish(self, call: str, takes: Takes) -> None:
+        self._later.discard(call)
         for recording, paths in takes.paths.items():
             target = self._directory / f"{recording}.wav"
             there = [path for path in paths if Path(path).exists()]
@@ -108,16 +122,33 @@ class RecordingsReader:
                 continue
             reason = takes.reasons.get(recording)
             if reason and not there:  # it never began; who closed it has told
-                never = RecordingFinished(recording, "", "", 0.0, 0, reason)
-                self._journal.append(call, never, self._clock.now())
+                self._tell(call, RecordingFinished(recording, "", "", 0.0, 0, reason))
                 continue
             finished = await self._finisher.finish(recording, there or paths, str(target))
-            self._journal.append(call, finished, self._clock.now())
+            if any(text in finished.error for text in FULL):
+                self._later.add(call)
+                self._again_at = self._clock.now() + AGAIN_S
+                if recording in takes.told:
+                    continue
+                takes.told.add(recording)
+            elif not finished.error:
+                parts = dict.fromkeys(filter(None, (reason, finished.missing)))
+                finished = replace(finished, missing="; ".join(parts))
+            self._tell(call, finished)
             if finished.error:
                 log.error("recording %s: %s", recording, finished.error)
                 continue
             await self._journal.flush(urgent=False)
             _remove(there)
+
+    def _tell(self, call: str, finished: RecordingFinished) -> None:
+        """Into the log: the recording, or why there is none."""
+        problem = finished.error or finished.missing
+        if problem:
+            full = any(text in problem for text in FULL)
+            died = "worker died" in problem
+            self.failed[DISK_FULL if full else WORKER_DIED if died else OTHER] += 1
+        self._journal.append(call, finished, self._clock.now())
 
     def _is_told(self, recording: str, since: int) -> bool:
         """Whether the log has it finished: a crash may have left some of its segments. They must

@@ -8,7 +8,6 @@ asks ``when_durable``, which also makes the write happen now instead of within `
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import time
 from collections import deque
@@ -18,9 +17,10 @@ from typing import IO, Self
 
 from config.errors import MisuseError
 from engine.journal_backlog import Backlog
-from engine.journal_file import Cursor, Entry, JournalError, Recovered, recover
+from engine.journal_file import Cursor, Entry, JournalError, Recovered, claim
 from engine.journal_notices import Notices
 from engine.journal_reader import Deliver, Pace, Subscription
+from engine.journal_room import Room
 from engine.journal_shelf import JournalFigures, Shelf
 from engine.journal_writer import (
     Files,
@@ -87,6 +87,7 @@ class Journal:
         self._timer: asyncio.TimerHandle | None = None
         self._last_sync_s = 0.0
         self._failed = ""
+        self._room = Room(self._look_for_room)
         self._closed = False
 
     @classmethod
@@ -101,31 +102,26 @@ class Journal:
         readers: Iterable[str] = (),
         keep_s: float = 86_400.0,
         linger_s: float = 0.05,
+        reserve_bytes: int = 0,
         files: Files | None = None,
         wall: Callable[[], float] = time.time,
     ) -> Self:
         """Recover what is there. A torn tail is cut off and logged, never an error.
 
         ``readers``: no segment leaves before all of these subscribed. ``keep_s``: how long a
-        segment stays that every reader has (less when space is short). ``sync=False`` (tests,
-        simulation): no thread and no fdatasync, an append is durable a turn of the loop later.
+        segment stays that every reader has (less when space is short). ``reserve_bytes``: room
+        kept for the calls in progress when the disk is full; new ones are refused from then on.
+        ``sync=False`` (tests): no thread, no fdatasync, an append is durable a turn later.
 
         Raises JournalError where another process has it open or a newer version wrote it.
         """
         dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (dir / "lock").open("ab")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            recovered = recover(dir, registry)
-        except BlockingIOError:
-            lock.close()
-            raise JournalError(f"{dir} is in use by another engine") from None
-        except BaseException:
-            lock.close()
-            raise
+        lock, recovered = claim(dir, registry)
         shelf = Shelf(dir, recovered.sizes, total_bytes_max, keep_s, readers, recovered.held)
         generation = recovered.generation + 1
-        writer = SegmentWriter(dir, generation, segment_bytes, sync, files or OsFiles())
+        writer = SegmentWriter(
+            dir, generation, segment_bytes, sync, files or OsFiles(), reserve_bytes
+        )
         return cls(dir, registry, lock, recovered, shelf, writer, sync, linger_s, wall)
 
     # --- appending ---------------------------------------------------------------------------
@@ -192,7 +188,8 @@ class Journal:
 
         Facts of the calls that are there are still taken.
         """
-        return self._shelf.full or self._backlog.bytes > PENDING_BYTES_FULL or bool(self._failed)
+        late = self._backlog.bytes > PENDING_BYTES_FULL
+        return self._shelf.full or late or self._room.short or bool(self._failed)
 
     @property
     def failed(self) -> str:
@@ -254,15 +251,16 @@ class Journal:
 
     @property
     def figures(self) -> JournalFigures:
-        lag = {name: max(self._durable_seq - r.position, 0) for name, r in self._readers.items()}
         return JournalFigures(
             self._shelf.bytes,
             self._shelf.count,
             self._last_sync_s,
             self._backlog.count,
-            lag,
             self.full,
             self._failed,
+            self._room.short,
+            self._shelf.bytes_max,
+            {name: reader.figures for name, reader in self._readers.items()},
         )
 
     async def close(self) -> None:
@@ -287,6 +285,7 @@ class Journal:
         for handle in (self._soon, self._timer):
             if handle is not None:
                 handle.cancel()
+        self._room.close()
         if self._writer is not None:
             self._writer.stop()
         for reader in self._readers.values():
@@ -314,7 +313,7 @@ class Journal:
 
     def passed(self) -> None:
         """A reader's position moved: perhaps a segment may leave."""
-        self._shelf.trim(self._positions(), self._wall())
+        self._shelf.trim(self._positions(), self._wall(), self._room.short)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -335,7 +334,7 @@ class Journal:
     def _hand_over(self) -> None:
         """Give the writer what was appended, one batch at a time."""
         self._soon = None
-        if self._writer is None or not (self._backlog.unhanded or self._roll):
+        if self._writer is None or not (self._backlog.unhanded or self._roll or self._room.short):
             return
         roll, self._roll = self._roll, False
         batch = self._backlog.batch(self._shelf.held, roll)
@@ -355,6 +354,8 @@ class Journal:
         self._writing = False
         self._last_sync_s = written.sync_s
         self._shelf.wrote(written)
+        if self._room.told(written.short):
+            self.passed()
         entries = self._backlog.settle(batch)
         if self._backlog.unhanded or self._roll:
             self._schedule()
@@ -366,6 +367,10 @@ class Journal:
             reader.wake()
         if written.began:
             self.passed()
+
+    def _look_for_room(self) -> None:
+        if not self._writing:
+            self._schedule()
 
     def _not_done(self, error: OSError) -> None:
         if not self._failed:
@@ -390,6 +395,6 @@ class Journal:
             self._roll = True
             if not self._writing:
                 self._schedule()
-        self._shelf.trim(self._positions(), now)
+        self._shelf.trim(self._positions(), now, self._room.short)
         self._shelf.sweep(now)
         self._run_timer()

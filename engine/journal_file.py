@@ -11,12 +11,13 @@ start before; the next segment says from which seq on it counts.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import IO, BinaryIO, Self
 from zlib import crc32
 
 import msgspec
@@ -143,6 +144,20 @@ class Recovered:
     cut_bytes: int
     damaged: int  # records passed over in the last segment
     sizes: dict[int, int]  # first seq: bytes
+
+
+def claim(folder: Path, registry: Registry) -> tuple[IO[bytes], Recovered]:
+    """Take the folder for this process, and recover. JournalError where another one has it."""
+    lock = (folder / "lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock, recover(folder, registry)
+    except BlockingIOError:
+        lock.close()
+        raise JournalError(f"{folder} is in use by another engine") from None
+    except BaseException:
+        lock.close()
+        raise
 
 
 def recover(folder: Path, registry: Registry) -> Recovered:

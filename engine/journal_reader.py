@@ -41,6 +41,16 @@ class Pace:
     retry_s_max: float = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderFigures:
+    """``lag``: durable entries that it does not have yet; ``stuck_s``: for how long it has taken
+    nothing although there was something; ``failing``: what its store said last, "" for no error."""
+
+    lag: int
+    stuck_s: float
+    failing: str
+
+
 class Subscription:
     """One reader's place in the log. Its task ends by ``stop``; its place stays on record, and
     keeps the segments behind it, as long as the journal is open."""
@@ -57,7 +67,16 @@ class Subscription:
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._cursor: Cursor | None = None
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"journal-{name}")
+        self._loop = asyncio.get_running_loop()
+        self._waits_since: float | None = None
+        self._task = self._loop.create_task(self._run(), name=f"journal-{name}")
+
+    @property
+    def figures(self) -> ReaderFigures:
+        since = self._waits_since
+        stuck_s = 0.0 if since is None else self._loop.time() - since
+        lag = max(self._source.durable_seq - self._position, 0)
+        return ReaderFigures(lag, stuck_s, self.failing)
 
     @property
     def position(self) -> int:
@@ -96,6 +115,8 @@ class Subscription:
         pause_s = 0.0
         while True:
             await self._something()
+            if self._waits_since is None:
+                self._waits_since = self._loop.time()
             try:
                 batch = await self._next()
                 if batch:
@@ -111,6 +132,7 @@ class Subscription:
                 log.warning("reader %s works again, at %d", self.name, self._position)
                 self.failing = ""
             pause_s = 0.0
+            self._waits_since = None
             if batch:
                 self._position = batch[-1].seq
                 self._moved.set()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.journal_file import HEADER_BYTES, Header, path_of
+from engine.journal_reader import ReaderFigures
 from engine.journal_writer import Written
 
 log = logging.getLogger(__name__)
@@ -22,9 +23,11 @@ class JournalFigures:
     segments: int
     last_sync_s: float
     pending: int  # entries appended and not yet durable
-    lag: Mapping[str, int]  # reader: durable entries that it does not have yet
     full: bool
     failed: str  # "" or why writing fails at present
+    short: bool  # the disk is full: the reserve is used up, or cannot be had
+    bytes_max: int
+    readers: Mapping[str, ReaderFigures]
 
 
 class Shelf:
@@ -49,7 +52,7 @@ class Shelf:
         self._sizes = dict(sorted(sizes.items()))  # first seq: bytes, rising
         self._ended: dict[int, float] = {}  # first seq: time of the segment's last entry
         self._bytes = sum(sizes.values())
-        self._total_bytes_max = total_bytes_max
+        self.bytes_max = total_bytes_max
         self._keep_s = keep_s
         self._expected = frozenset(readers)
         self._held_before = held  # by the start before; counts until this one holds something
@@ -67,7 +70,7 @@ class Shelf:
 
     @property
     def full(self) -> bool:
-        return self._bytes >= self._total_bytes_max
+        return self._bytes >= self.bytes_max
 
     @property
     def held(self) -> int:
@@ -95,8 +98,9 @@ class Shelf:
         """The newest segment should end although it is not large: its first entry is old."""
         return self._began_at is not None and now - self._began_at > self._keep_s / PARTS
 
-    def trim(self, positions: Mapping[str, int], now: float) -> int:
-        """Remove what may leave, oldest first; the number of segments that left."""
+    def trim(self, positions: Mapping[str, int], now: float, short: bool = False) -> int:
+        """Remove what may leave, oldest first; the number of segments that left. On a disk that
+        is ``short`` of room nothing stays for its age."""
         if len(self._sizes) < 2 or not self._expected <= positions.keys():
             return 0
         floors = list(positions.values())
@@ -108,7 +112,7 @@ class Shelf:
         for first, following in itertools.pairwise(firsts):
             if following - 1 > passed:
                 break
-            pressed = self._bytes * 2 > self._total_bytes_max
+            pressed = short or self._bytes * 2 > self.bytes_max
             # Less the time that a segment spans and that passes between two looks at it.
             keep_s = self._keep_s * (1 - 3 / PARTS)
             if not pressed and now - self._end(first, following) < keep_s:

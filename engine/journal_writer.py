@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -19,6 +20,9 @@ _T = TypeVar("_T")
 
 RETRY_S_FIRST = 0.05
 RETRY_S_MAX = 2.0
+RESERVE = "reserve"  # a file of zeros: room for the calls in progress when the disk is full
+RESERVE_S = 2.0  # how often a reserve that is gone is tried to be had again
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Files(Protocol):
@@ -29,6 +33,15 @@ class Files(Protocol):
     def sync(self, fd: int) -> None: ...
     def sync_folder(self, folder: Path) -> None: ...
     def close(self, fd: int) -> None: ...
+    def cut(self, fd: int, size: int) -> None: ...
+    def free(self, folder: Path) -> int:
+        """Bytes that can still be written there."""
+
+    def reserve(self, path: Path, size: int) -> None:
+        """Make a file whose blocks are all there."""
+
+    def turn_into(self, reserve: Path, path: Path) -> int:
+        """Give the reserve another name and open it."""
 
 
 class OsFiles:
@@ -49,6 +62,27 @@ class OsFiles:
     def close(self, fd: int) -> None:
         os.close(fd)
 
+    def cut(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def free(self, folder: Path) -> int:
+        found = os.statvfs(folder)
+        return found.f_bavail * found.f_frsize
+
+    def reserve(self, path: Path, size: int) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(fd)
+
+    def turn_into(self, reserve: Path, path: Path) -> int:
+        os.replace(reserve, path)
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+
 
 @value(frozen=True, slots=True)
 class Batch:
@@ -65,24 +99,35 @@ class Batch:
 
 @value(frozen=True, slots=True)
 class Written:
-    """A batch is on disk: the segment it went to, whether that is new, bytes added, seconds."""
+    """A batch is on disk: the segment it went to, whether that is new, bytes added, seconds.
+    ``short``: the reserve is used up, or cannot be had."""
 
     batch: Batch
     segment: int
     began: bool
     bytes: int
     sync_s: float
+    short: bool = False
 
 
 class SegmentWriter:
     """Writes batches to segments. A failed write changes nothing: the same batch may come again.
+
+    On a full disk the reserve becomes the next segment: nobody else can take its room, so what
+    the calls in progress still have to say is written. It is had again once twice its size is free.
 
     Every retry writes the batch's bytes anew at the same place before it syncs, because after
     a failed fdatasync the kernel forgets which pages were not written.
     """
 
     def __init__(
-        self, folder: Path, generation: int, segment_bytes: int, sync: bool, files: Files
+        self,
+        folder: Path,
+        generation: int,
+        segment_bytes: int,
+        sync: bool,
+        files: Files,
+        reserve_bytes: int = 0,
     ) -> None:
         self._folder = folder
         self._generation = generation
@@ -92,8 +137,37 @@ class SegmentWriter:
         self._fd = -1
         self._segment = 0
         self._offset = 0
+        self._reserve = folder / RESERVE
+        self._reserve_bytes = reserve_bytes
+        self._short = reserve_bytes > 0  # until it is seen
+        self._seek_at = 0.0
 
     def write(self, batch: Batch) -> Written:
+        if self._short and time.monotonic() >= self._seek_at:
+            self._have_reserve()
+        try:
+            return self._write(batch)
+        except OSError as error:
+            if error.errno not in NO_ROOM or not self._reserve_bytes or self._short:
+                raise
+        self._short = True
+        self._seek_at = time.monotonic() + RESERVE_S
+        self._begin(batch.first, reserved=True)
+        return self._write(batch)
+
+    def _have_reserve(self) -> None:
+        """Make the reserve, or find that of the start before."""
+        self._seek_at = time.monotonic() + RESERVE_S
+        try:
+            if not self._reserve.exists():
+                if self._files.free(self._folder) < 2 * self._reserve_bytes:
+                    return
+                self._files.reserve(self._reserve, self._reserve_bytes)
+        except OSError:
+            return
+        self._short = False
+
+    def _write(self, batch: Batch) -> Written:
         fresh = self._fd >= 0 and self._offset == 0  # begun by a try that then failed
         began = fresh or self._fd < 0 or batch.roll or self._offset >= self._segment_bytes
         if began and not fresh:
@@ -110,15 +184,19 @@ class SegmentWriter:
                 self._files.sync_folder(self._folder)
         took = time.monotonic() - started
         self._offset = offset + len(data)
-        return Written(batch, self._segment, began, len(data), took)
+        return Written(batch, self._segment, began, len(data), took, self._short)
 
     def close(self) -> None:
         if self._fd >= 0:
+            with suppress(OSError):  # what a failed try or the reserve left behind the last entry
+                self._files.cut(self._fd, self._offset)
             self._files.close(self._fd)
             self._fd = -1
 
-    def _begin(self, first: int) -> None:
-        fd = self._files.create(path_of(self._folder, first))
+    def _begin(self, first: int, reserved: bool = False) -> None:
+        path = path_of(self._folder, first)
+        files = self._files
+        fd = files.turn_into(self._reserve, path) if reserved else files.create(path)
         self.close()
         self._fd, self._segment, self._offset = fd, first, 0
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import create_app
 from config.credentials import FILE, load_secrets
 from config.errors import PeerError
-from config.store import SchemaTooNewError, migrate, open_database
+from config.store import SchemaTooNewError, migrate, open_database, schema_version
 from engine.clock import Clock
 from engine.engine import Engine, Parts
 from engine.handover import EXIT_CONFIG, Handover
@@ -44,6 +44,7 @@ log = logging.getLogger("engine")
 # What a call makes is freed by counting; the collector only has to find the odd cycle.
 GC_THRESHOLDS = (20_000, 20, 20)
 
+DATABASE_S = 1.0  # a database that does not answer by then is away
 READERS = ("records", "recordings", "state")
 
 
@@ -56,6 +57,7 @@ async def run(config: Path | None, handover: Handover, line: Line) -> None:
         product_registry(),
         segment_bytes=settings.journal.segment_bytes,
         total_bytes_max=settings.journal.total_bytes_max,
+        reserve_bytes=settings.journal.reserve_bytes,
         readers=READERS,
     )
     database = open_database(settings.store.database, settings.data_dir)
@@ -106,6 +108,8 @@ async def run(config: Path | None, handover: Handover, line: Line) -> None:
 async def _migrate(database: AsyncEngine) -> None:
     """A store that is away holds up nothing: the reader migrates when it is back."""
     try:
+        async with asyncio.timeout(DATABASE_S):
+            await schema_version(database)
         await migrate(database)
     except SchemaTooNewError:
         raise

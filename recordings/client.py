@@ -115,6 +115,7 @@ class Finisher:
                 answer.duration_s,
                 answer.size_bytes,
                 answer.error,
+                answer.warning,
             )
         return RecordingFinished(job.recording, "", "", 0.0, 0, problem)
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RecordingFinished:
-    """The stereo WAV (caller left, agent right) is on disk, or ``error`` says why not."""
+    """The stereo WAV (caller left, agent right) is on disk, or ``error`` says why not.
+
+    ``missing`` tells why one that is there is not whole, "" where it is.
+    """
 
     recording: str
     path: str
@@ -15,6 +18,7 @@ class RecordingFinished:
     duration_s: float
     size_bytes: int
     error: str = ""
+    missing: str = ""
 
 
 EVENTS = (RecordingFinished,)

@@ -62,6 +62,7 @@ class _Finished(Protocol):
     duration_s: float
     size_bytes: int
     error: str
+    missing: str
 
 
 @dataclass(slots=True)
@@ -300,7 +301,7 @@ def _recording_finished(fold: Fold, case: Case, entry: Entry, event: _Finished) 
     record.recording_sha256 = event.sha256
     record.recording_s = event.duration_s
     record.recording_bytes = event.size_bytes
-    record.no_recording = ""
+    record.no_recording = _clean(event.missing)
 
 
 def _disposed(fold: Fold, case: Case, entry: Entry, event: events.DispositionGiven) -> None:

@@ -80,7 +80,10 @@ async def test_a_store_that_is_away_gets_the_same_again_and_the_log_goes_on(
     assert "ConnectionError" in reader.failing
     await reader.caught_up(60)
     assert store.has == other.has == list(range(1, 61))
-    assert journal.figures.lag == {"tickets": 0, "statistics": 0}
+    assert {name: found.lag for name, found in journal.figures.readers.items()} == {
+        "tickets": 0,
+        "statistics": 0,
+    }
     await filled(journal, 1)
     await reader.caught_up(61)
     assert not reader.failing
