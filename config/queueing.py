@@ -94,7 +94,7 @@ class QueueSettings(Section):
     ring_timeout_s: float = Field(15.0, gt=0)
     wrap_up_s: float = Field(10.0, ge=0)
     wrap_up_max_s: float = Field(300.0, ge=0, description="the longest an agent may extend it to")
-    skills: dict[str, int] = Field(
+    skills: dict[Name, Level] = Field(
         default_factory=dict, description="required skill: weakest level allowed (1 best)"
     )
     widening: tuple[Widening, ...] = Field((), max_length=20)
@@ -151,6 +151,11 @@ class QueueSettings(Section):
         """Where a call goes that leaves the queue for this cause."""
         return self.overflow_on.get(cause, self.overflow)
 
+    @property
+    def ways_out(self) -> tuple[WayOut, ...]:
+        """All that are named, whatever the cause."""
+        return (self.overflow, *self.overflow_on.values())
+
 
 class AgentSettings(Section):
     """A person, the phones that ring for them and what they can do."""
@@ -158,8 +163,8 @@ class AgentSettings(Section):
     id: Name
     name: str
     extension: str = Field(pattern=r"^[0-9]{2,10}$", description="also the SIP user name")
-    queues: dict[str, int] = Field(default_factory=dict, description="queue: level (1 best)")
-    skills: dict[str, int] = Field(default_factory=dict, description="skill: level (1 best)")
+    queues: dict[str, Level] = Field(default_factory=dict, description="queue: level (1 best)")
+    skills: dict[Name, Level] = Field(default_factory=dict, description="skill: level (1 best)")
     position: int = Field(0, ge=0, description="for linear queues: the smallest is rung first")
     weight: float = Field(1.0, gt=0, le=1000, description="for weighted-random queues")
     devices: Literal["all", "in-order"] = Field(

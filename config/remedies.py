@@ -99,6 +99,8 @@ def _words(detail: ErrorDetails) -> str:
             return f"{_shown(value)} is no mapping; write 'key: value' lines under it"
         case "tuple_type" | "list_type" | "iterable_type":
             return f"{_shown(value)} is no list; write '- ' items under it"
+        case "too_short" if not value:
+            return "is empty; write at least one entry"
         case "string_type":
             return f"{_shown(value)} is no text; put it in quotes"
     problem = detail["msg"].replace("Input should be", "should be").partition(", unable")[0]
@@ -146,7 +148,8 @@ def _blamed(words: str, place: Place, lines: Mapping[Place, int], data: Any, und
     found = [
         path
         for path in inner
-        if path[-1] == token or str(_value(data, path[len(under) :])) == token
+        if path[-1] == token
+        or str(_value(data, path[len(under) :])).removeprefix("queue:") == token
     ]
     found.sort(key=lambda path: lines[path])
     if not found:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from config.queueing import Level
 from config.schedule import Schedule
 from config.section import Name, Section
 from ivr import patterns
@@ -214,7 +215,7 @@ class Queue(Section):
     queue: Name
     priority: int = Field(0, ge=-100, le=100)
     rank: int | None = Field(None, ge=0, le=9)
-    skills: dict[Name, int] = Field(default_factory=dict, max_length=20)
+    skills: dict[Name, Level] = Field(default_factory=dict, max_length=20)
     variables: tuple[Variable, ...] = ()
     prompt: Prompt | None = None
     on: dict[str, Name] = Field(default_factory=dict)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from config.errors import PeerError
+from config.queueing import LEVEL_MAX
 from config.settings import Settings
 from engine.sounds import sounds_of
 from ivr.loader import FlowSet
@@ -32,12 +34,34 @@ def check(config: Path | None) -> int:
     ):
         if missing:
             print(f"note: {so}", file=sys.stderr)
+    for note in _otherwise_than_meant(settings):
+        print(f"note: {note}", file=sys.stderr)
     print(
         f"well: {len(settings.queues)} queues, {len(settings.agents)} agents, "
         f"{len(settings.trunks)} trunks, {len(settings.numbers)} numbers, "
         f"{len(flows.flows)} flows"
     )
     return 0
+
+
+def _otherwise_than_meant(settings: Settings) -> Iterator[str]:
+    """What can be run, but hardly is what was meant."""
+    dials = any(trunk.outbound for trunk in settings.trunks)
+    for queue in settings.queues:
+        levels = [agent.skills for agent in settings.agents if queue.name in agent.queues]
+        for skill, weakest in queue.skills.items():
+            if not any(skills.get(skill, LEVEL_MAX + 1) <= weakest for skills in levels):
+                yield (
+                    f"queue {queue.name!r} needs the skill {skill!r} at level {weakest} or better, "
+                    "and no agent of it has it: nobody answers its calls until a step of "
+                    "widening drops it"
+                )
+        for way in queue.ways_out:
+            if way.startswith("number:") and not dials:
+                yield (
+                    f"queue {queue.name!r} leads to {way}, and no trunk has outbound: such calls "
+                    "reach nobody"
+                )
 
 
 async def _prepare(folder: Path, settings: Settings, flows: FlowSet) -> None:

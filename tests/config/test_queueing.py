@@ -11,6 +11,7 @@ from config.loading import DEFAULT_FILE, load_settings
 from config.settings import Settings
 
 HEAD = "queues:\n  - name: support\n"
+AGENT = HEAD + "agents:\n  - id: anna\n    name: Anna\n    extension: '101'\n"
 
 
 def load(tmp_path: Path, text: str, *files: str) -> Settings:
@@ -47,10 +48,24 @@ def test_audio_files_are_taken_from_the_file_s_folder(tmp_path: Path) -> None:
     ("text", "line", "words"),
     [
         (HEAD + "    messages: [gone.wav]\n", 3, "gone.wav is no file"),
-        (HEAD + "    overflow: queue:nowhere\n", 1, "queue 'nowhere' is used but not under"),
+        (HEAD + "    overflow: queue:nowhere\n", 3, "queue 'nowhere' is used but not under"),
+        (
+            HEAD + "    overflow_on: {full: 'queue:nowhere'}\n",
+            3,
+            "queue 'nowhere' is used but not under",
+        ),
+        (
+            HEAD + "floor:\n  personal: {overflow: 'queue:nowhere'}\n",
+            4,
+            "queue 'nowhere' is used but not under",
+        ),
+        (HEAD + "    skills: {lv: 0}\n", 3, "greater than or equal to 1"),
+        (HEAD + "    skills: {lv: 100}\n", 3, "less than or equal to 99"),
+        (AGENT + "    queues: {support: 100}\n", 7, "less than or equal to 99"),
+        (AGENT + "    skills: {lv: 0}\n", 7, "greater than or equal to 1"),
         (HEAD + "    overflow: somewhere\n", 3, "'somewhere' leads nowhere; write voicemail"),
         (HEAD + "    overflow_on: {late: voicemail}\n", 3, "waited"),
-        (HEAD + "    hours: office\n", 2, "has the hours 'office', which are not under hours:"),
+        (HEAD + "    hours: office\n", 3, "hours 'office' of queue 'support' are not under hours:"),
         (HEAD + "    strategy: longest-idel\n", 3, "longest-idle"),
         (
             HEAD + "    widening:\n      - {after_s: 9, level: 2}\n",
@@ -66,6 +81,11 @@ def test_audio_files_are_taken_from_the_file_s_folder(tmp_path: Path) -> None:
             "floor:\n  breaks:\n    - {name: lunch}\n    - {name: lunch}\n",
             4,
             "break 'lunch' is named twice",
+        ),
+        (
+            "hours:\n  office:\n    week: {}\n",
+            3,
+            "is empty; write at least one entry",
         ),
         (
             "hours:\n  office:\n    timezone: Mars/Base\n    week: {mon-fri: '09:00-18:00'}\n",

@@ -123,3 +123,28 @@ def test_several_problems_are_all_said(files: Files, capsys: pytest.CaptureFixtu
     assert code == 2
     assert ":6: " in text
     assert ":8: " in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "- name: support\n",
+            "- {name: support, skills: {german: 2}}\n",
+            "note: queue 'support' needs the skill 'german' at level 2 or better, and no agent of "
+            "it has it: nobody answers its calls until a step of widening drops it\n",
+        ),
+        (
+            "- name: support\n",
+            "- {name: support, overflow_on: {full: 'number:+4930123'}}\n",
+            "note: queue 'support' leads to number:+4930123, and no trunk has outbound: such calls "
+            "reach nobody\n",
+        ),
+    ],
+)
+def test_what_works_otherwise_than_meant_is_noted(
+    files: Files, capsys: pytest.CaptureFixture[str], old: str, new: str, told: str
+) -> None:
+    files.config.write_text(GOOD.replace(old, new))
+    assert main(["check", str(files.config)]) == 0
+    assert capsys.readouterr().err == told
