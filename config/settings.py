@@ -275,12 +275,9 @@ class Settings(Section):
         queues = {queue.name for queue in self.queues}
         wanted = {name for agent in self.agents for name in agent.queues}
         wanted |= {number.queue for number in self.numbers if number.queue}
-        wanted |= {
-            way.removeprefix("queue:")
-            for queue in self.queues
-            for way in (queue.overflow, *queue.overflow_on.values())
-            if way.startswith("queue:")
-        }
+        ways = {way for queue in self.queues for way in queue.ways_out}
+        ways.add(self.floor.personal.overflow)
+        wanted |= {way.removeprefix("queue:") for way in ways if way.startswith("queue:")}
         wanted |= {name for listed in self.callers.vip for name in listed.queues}
         wanted |= {name for listed in self.callers.blocked for name in listed.queues}
         if wanted - queues:
@@ -303,8 +300,8 @@ class Settings(Section):
         for queue in self.queues:
             if queue.hours is not None and queue.hours not in self.hours:
                 raise ValueError(
-                    f"queue {queue.name!r} has the hours {queue.hours!r}, which are not under "
-                    f"hours:; known: {', '.join(sorted(self.hours)) or 'none'}"
+                    f"the hours {queue.hours!r} of queue {queue.name!r} are not under hours:; "
+                    f" known: {', '.join(sorted(self.hours)) or 'none'}"
                 )
         return self
 
