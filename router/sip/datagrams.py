@@ -31,11 +31,15 @@ class DatagramListener:
         self.is_ipv6 = sock.family == AF_INET6
         self.dropped = 0
 
-    def start(self, on_message: OnMessage, on_send_failed: OnSendFailed) -> None:
+    def prepare(self, on_message: OnMessage, on_send_failed: OnSendFailed) -> None:
+        """From here on it sends."""
         self._on_message = on_message
         self._on_send_failed = on_send_failed
         self._loop = asyncio.get_running_loop()
         self._socket.setblocking(False)
+
+    def start(self) -> None:
+        """From here on it reads, too."""
         self._loop.add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ are opaque bytes here. Every method returns the effects and events of that step,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from config.errors import MisuseError
 from config.settings import Sip
@@ -284,9 +284,9 @@ class Endpoint:
         """Every leg that is not over."""
         return [leg.id for leg in self._core.legs.values() if leg.state not in ("closing", "ended")]
 
-    def take_changed(self) -> set[str]:
-        """Legs of which ``keep`` would give something else than when this was last asked, but
-        for timers. A leg of which nothing is left comes once more, then ``keep`` gives None."""
+    def take_changed(self) -> Set[str]:
+        """In order, the legs of which ``keep`` would give something else than when this was asked
+        last, but for timers. A leg that nothing is left of comes once more: ``keep`` gives None."""
         return self._core.ledger.take()
 
     def keep(self, leg: str) -> KeptLeg | None:

@@ -36,6 +36,11 @@ class StreamFramer:
         """Bytes of a message that is not complete wait (for a deadline on slow peers)."""
         return not PING.startswith(self._buffer)
 
+    @property
+    def holds(self) -> bool:
+        """Bytes wait, be it those of a keep-alive."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes in; return what is complete, in order.
 

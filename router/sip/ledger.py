@@ -3,7 +3,7 @@ down again so that another process could go on."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Set
 
 
 class Ledger:
@@ -18,7 +18,7 @@ class Ledger:
     def __init__(self, legs: Container[str] = ()) -> None:
         self._legs = legs
         self._owned: dict[str, dict[str, None]] = {}
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}  # a set that keeps its order
         self._told: set[str] = set()
 
     def own(self, tx: str, leg: str) -> None:
@@ -45,23 +45,24 @@ class Ledger:
     def touch(self, leg: str) -> None:
         """The leg changed in a way that the next process must know."""
         if leg in self._legs or leg in self._owned or leg in self._told:
-            self._changed.add(leg)
+            self._changed[leg] = None
         else:
-            self._changed.discard(leg)
+            self._changed.pop(leg, None)
 
     def adopted(self, leg: str) -> None:
         """A record of this leg was read, so its end must be told even if it is over."""
         self._told.add(leg)
-        self._changed.add(leg)
+        self._changed[leg] = None
 
-    def take(self) -> set[str]:
-        """Legs that changed since the last time; a leg that nothing is left of comes once."""
-        changed, self._changed = self._changed, set()
+    def take(self) -> Set[str]:
+        """Legs that changed since the last time, in order; a leg that nothing is left of comes
+        once."""
+        changed, self._changed = self._changed, {}
         for leg in list(changed):
             if self.holds(leg):
                 self._told.add(leg)
             elif leg in self._told:
                 self._told.discard(leg)
             else:
-                changed.discard(leg)
-        return changed
+                del changed[leg]
+        return changed.keys()

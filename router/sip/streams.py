@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from router.sip.effects import Flow
 from router.sip.errors import FramingError
@@ -29,6 +29,47 @@ class StreamLimits:
     write_bytes_max: int = 262_144  # unsent bytes of one stream; beyond it the stream is cut
     waiting_max: int = 64  # messages that wait for one stream to open
 
+    @property
+    def streams_max(self) -> int:
+        """Of all kinds: a tenth is for ours, when strangers hold the rest."""
+        return self.connections_max + self.connections_max // 10 + 1
+
+
+class Keeper(Protocol):
+    """Who keeps streams beyond this process is told what is in hand of each, by its number."""
+
+    def opened(self, stream: Stream, fd: int) -> None: ...
+
+    def reading(self, number: int) -> None:
+        """Bytes were read; nothing was made of them yet."""
+
+    def done(self, number: int) -> None:
+        """What was read were whole messages, and all of them were given out."""
+
+    def writing(self, number: int, on: bool) -> None:
+        """Bytes to be sent wait in this process, or no more."""
+
+    def closed(self, number: int) -> None: ...
+
+
+class NoKeeper:
+    """Streams end with the process."""
+
+    def opened(self, stream: Stream, fd: int) -> None:
+        pass
+
+    def reading(self, number: int) -> None:
+        pass
+
+    def done(self, number: int) -> None:
+        pass
+
+    def writing(self, number: int, on: bool) -> None:
+        pass
+
+    def closed(self, number: int) -> None:
+        pass
+
 
 class Stream(asyncio.Protocol):
     """One open stream. ``opened`` and ``closed`` are told to the owner, messages to all.
@@ -45,6 +86,8 @@ class Stream(asyncio.Protocol):
         closed: Callable[[Stream], None],
         on_message: OnMessage,
         opened_for: tuple[str, int] | None = None,
+        keeper: Keeper | None = None,
+        number: int = 0,
     ) -> None:
         self._limits = limits
         self._listener = listener
@@ -55,7 +98,11 @@ class Stream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._watch: asyncio.TimerHandle | None = None
         self._lingering = False
-        self.number = 0  # given by the owner when it opens
+        self._held = False
+        self._early = b""  # read before its time: a transport may begin before it heeds a pause
+        self._keeper = keeper or NoKeeper()
+        self.is_back = number != 0  # a stream of an earlier process
+        self.number = number  # else given by the owner when it opens
         self.flow = Flow("tcp", "", 0)
         self.place: tuple[str, int] = ("", 0)  # the far end
         self.opened_for = opened_for  # of one that we opened: as asked for, maybe by name
@@ -66,7 +113,7 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=self._limits.write_bytes_max)
+        self._transport.set_write_buffer_limits(high=0)  # whatever waits is told
         peer = transport.get_extra_info("peername")  # None when it is gone already
         if not peer:
             self._transport.abort()
@@ -77,13 +124,20 @@ class Stream(asyncio.Protocol):
             return
         self.flow = Flow("tcp", peer[0], peer[1], self.number, self._listener)
         self._active_at = self._message_since = self._loop.time()
-        self._waits = self.opened_for is None  # for the rest of a message, or the first one
+        # for the rest of a message, or the first one
+        self._waits = self.opened_for is None and not self.is_back
         self._look()
+        if not self.is_back:
+            self._keeper.opened(self, transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes) -> None:
         if self._lingering or not self.number:
             return
         self._active_at = self._loop.time()
+        self._keeper.reading(self.number)
+        if self._held:
+            self._early += data
+            return
         try:
             messages = self._framer.feed(data)
         except FramingError as error:
@@ -93,6 +147,8 @@ class Stream(asyncio.Protocol):
         if messages:
             self._deliver(messages)
         unfinished = self._framer.unfinished
+        if not self._framer.holds:
+            self._keeper.done(self.number)
         if unfinished and (messages or not self._waits):
             self._message_since = self._active_at
             self._waits = True
@@ -104,13 +160,34 @@ class Stream(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
         if self.number:
+            self._keeper.closed(self.number)
             self._closed(self)
+
+    def pause_writing(self) -> None:
+        self._keeper.writing(self.number, True)
+
+    def resume_writing(self) -> None:
+        self._keeper.writing(self.number, False)
 
     # --- the owner -----------------------------------------------------------------------
 
     @property
     def usable(self) -> bool:
         return not self._lingering and not self._transport.is_closing()
+
+    def hold(self) -> None:
+        """Read nothing until ``read``."""
+        self._held = True
+        self._transport.pause_reading()
+
+    def read(self) -> None:
+        if not self._held or self._transport.is_closing():
+            return
+        self._held = False
+        self._transport.resume_reading()
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
 
     def write(self, data: bytes) -> bool:
         """Send; False when the peer does not read and the stream was cut for it."""

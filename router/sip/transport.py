@@ -15,7 +15,7 @@ from config.settings import SipLimits
 from router.sip.datagrams import DatagramListener
 from router.sip.effects import CloseStream, Flow, Send
 from router.sip.parser import ParseLimits
-from router.sip.streams import Stream, StreamLimits
+from router.sip.streams import Keeper, NoKeeper, Stream, StreamLimits
 
 RESOLVING_MAX = 256  # names looked up at one time; beyond it a send fails
 NAMES_MAX = 256
@@ -26,6 +26,8 @@ OnMessage = Callable[[bytes, Flow], None]
 OnStreamClosed = Callable[[int], None]
 OnSendFailed = Callable[[Flow], None]
 Place = tuple[str, int]
+# its number, its listener, what it was opened for (None: accepted), its socket
+StreamBack = tuple[int, int, Place | None, socket.socket]
 
 
 def stream_limits(limits: SipLimits) -> StreamLimits:
@@ -48,6 +50,8 @@ class SipTransport:
         limits: SipLimits,
         *,
         streams: StreamLimits | None = None,
+        keeper: Keeper | None = None,
+        first_number: int = 0,
     ) -> None:
         self._sockets = list(sockets)
         self._limits = streams or stream_limits(limits)
@@ -63,27 +67,55 @@ class SipTransport:
         self._resolving = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._names: dict[str, tuple[str, float]] = {}  # name -> address, and until when
-        self._last_number = 0
+        self._last_number = first_number
+        self._keeper = keeper or NoKeeper()
+        self._reads = False
         self._refused = 0
 
     # --- life ----------------------------------------------------------------------------
 
-    async def start(
-        self, on_message: OnMessage, on_stream_closed: OnStreamClosed, on_send_failed: OnSendFailed
+    async def prepare(
+        self,
+        on_message: OnMessage,
+        on_stream_closed: OnStreamClosed,
+        on_send_failed: OnSendFailed,
+        back: Sequence[StreamBack] = (),
     ) -> None:
-        """Begin to read; owns the sockets from here on."""
+        """Be able to send; owns the sockets from here on. Nothing is read before ``start``.
+
+        ``back`` are streams of an earlier process. They keep their numbers, which are below
+        ``first_number``; one that closed meanwhile is told as closed.
+        """
         self._on_message = on_message
         self._on_stream_closed = on_stream_closed
         self._on_send_failed = on_send_failed
         self._loop = asyncio.get_running_loop()
+        for listener in self._datagrams.values():
+            listener.prepare(on_message, on_send_failed)
+        for number, listener_index, opened_for, sock in back:
+            factory = self._factory(listener_index, opened_for, number)
+            try:
+                sock.setblocking(False)
+                await self._loop.connect_accepted_socket(factory, sock)
+            except OSError:
+                sock.close()
+            if number not in self._streams:
+                self._keeper.closed(number)
+                self._loop.call_soon(on_stream_closed, number)
+
+    async def start(self) -> None:
+        """Begin to read."""
+        self._reads = True
         for index, sock in enumerate(self._sockets):
             if index in self._datagrams:
-                self._datagrams[index].start(on_message, on_send_failed)
+                self._datagrams[index].start()
             else:
                 server = await self._loop.create_server(
                     self._factory(index), sock=sock, backlog=BACKLOG
                 )
                 self._servers.append(server)
+        for stream in self._streams.values():
+            stream.read()
 
     async def close(self) -> None:
         """Close every socket and stream; nothing is told any more. What was written to a
@@ -208,10 +240,19 @@ class SipTransport:
 
     # --- streams -------------------------------------------------------------------------
 
-    def _factory(self, listener: int, opened_for: Place | None = None) -> Callable[[], Stream]:
-        opened = self._accepted if opened_for is None else self._enter
+    def _factory(
+        self, listener: int, opened_for: Place | None = None, number: int = 0
+    ) -> Callable[[], Stream]:
+        opened = self._accepted if opened_for is None and not number else self._enter
         return lambda: Stream(
-            self._limits, listener, opened, self._closed, self._on_message, opened_for
+            self._limits,
+            listener,
+            opened,
+            self._closed,
+            self._on_message,
+            opened_for,
+            self._keeper,
+            number,
         )
 
     def _accepted(self, stream: Stream) -> bool:
@@ -221,13 +262,16 @@ class SipTransport:
         return self._enter(stream)
 
     def _enter(self, stream: Stream) -> bool:
-        self._last_number += 1
-        stream.number = self._last_number
+        if not stream.number:
+            self._last_number += 1
+            stream.number = self._last_number
+        if not self._reads:
+            stream.hold()
         self._streams[stream.number] = stream
         self._places[stream.place] = stream.number
         if stream.opened_for is not None:
             self._places[stream.opened_for] = stream.number
-            for send in self._opening.pop(stream.opened_for, ()):
+            for send in self._opening.pop(stream.opened_for, ()) if not stream.is_back else ():
                 self._write(stream, send)
         return True
 
@@ -246,9 +290,7 @@ class SipTransport:
         place = (send.flow.host, send.flow.port)
         waiting = self._opening.get(place)
         if waiting is None:
-            reserve = self._limits.connections_max // 10 + 1  # ours, when strangers hold the rest
-            streams = len(self._streams) + len(self._opening)
-            if streams >= self._limits.connections_max + reserve:
+            if len(self._streams) + len(self._opening) >= self._limits.streams_max:
                 self._fail(send.flow)
                 return
             waiting = self._opening[place] = []

@@ -39,6 +39,9 @@ def fire(core: Core, leg: Leg, event: LegEvent, now: float, why: Why = _NOTHING)
     if action:
         ACTIONS[action](core, leg, now, why)
     if leg.state == "ended":
+        _drop_asked(core, leg, now)
+        # a re-INVITE that the peer never answers would stay for good (RFC 3261 17.1.1.2)
+        core.take(core.transactions.cancel(leg.changing, now))
         core.forget(leg)
         if not leg.leaving:
             core.release(leg)

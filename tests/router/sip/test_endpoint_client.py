@@ -526,3 +526,16 @@ def test_what_an_outgoing_leg_does_not_do(peer: Peer) -> None:
     ring(peer)
     with pytest.raises(MisuseError):
         peer.endpoint.answer("out", b"", 0.0)
+
+
+def test_a_change_that_is_never_answered_does_not_outlive_the_call(peer: Peer) -> None:
+    leg = talking(peer)
+    peer.take(peer.endpoint.change(leg, b"hold", peer.now))
+    change = peer.request("INVITE")
+    peer.reply(100, request=change)
+    peer.take(peer.endpoint.hang_up(leg, peer.now))
+    assert methods(peer)[-2:] == ["BYE", "CANCEL"]
+    assert peer.request("CANCEL").via.branch == change.via.branch
+    peer.tick(peer.now + 70)
+    assert peer.endpoint.figures()["transactions"] == 0
+    assert not peer.endpoint._core.outstanding

@@ -204,3 +204,17 @@ def test_an_early_dialog_that_the_caller_does_not_know_ends_the_invite(status: i
     assert peer.events[-1] == Ended(leg, "dialog lost")
     peer.tick(60)
     assert peer.endpoint.figures()["transactions"] == 0
+
+
+def test_a_refusal_answers_the_update_that_waits(peer: Peer) -> None:
+    """Whatever ends the leg, no request of the peer stays unanswered (RFC 3261 15.1.2)."""
+    leg = peer.call(body=b"")
+    peer.take(peer.endpoint.progress(leg, peer.now))
+    peer.within("UPDATE", cseq=2, body=b"offer")
+    assert peer.events[-1] == ChangeAsked(leg, "UPDATE", b"offer")
+    peer.clear()
+    peer.take(peer.endpoint.reject(leg, 486, peer.now))
+    answered = [(str(m.cseq), m.status) for m in peer.sent if not isinstance(m, Request)]
+    assert sorted(answered) == [("1 INVITE", 486), ("2 UPDATE", 487)]
+    peer.tick(60)
+    assert peer.endpoint.figures()["transactions"] == 0

@@ -331,6 +331,38 @@ def test_forks_are_kept_apart(peer: Peer) -> None:
     ]
 
 
+def test_a_callee_changes_its_early_dialog(peer: Peer) -> None:
+    ring(peer)
+    invite = peer.request("INVITE")
+    reliable = (("Require", "100rel"), ("RSeq", "7"), ("Allow", "UPDATE"))
+    peer.reply(183, *reliable, body=b"early", request=invite)
+    taken_over(peer)
+    peer.clear()
+    peer.ask(
+        "UPDATE",
+        to=invite.headers.get("From") or "",
+        from_=f"{invite.headers.get('To')};tag=callee",
+        call_id=invite.call_id,
+        body=b"offer 2",
+    )
+    assert peer.events == [ChangeAsked("out", "UPDATE", b"offer 2")]
+    peer.reply(183, *reliable, request=invite)  # a repetition: its PRACK was sent
+    assert methods(peer) == []
+
+
+def test_a_session_too_short_for_the_callee(peer: Peer) -> None:
+    ring(peer)
+    peer.reply(422, ("Min-SE", "3000"))
+    invite = peer.request("INVITE")
+    taken_over(peer)
+    peer.reply(200, ("Session-Expires", "3000;refresher=uac"), body=b"answer", request=invite)
+    peer.clear()
+    taken_over(peer)
+    peer.take(peer.endpoint.change("out", b"hold", peer.now))
+    assert peer.request("INVITE").headers.get("Min-SE") == "3000"
+    assert peer.request("INVITE").session_expires == (3000, "uac")
+
+
 def test_an_answer_owed_to_a_late_offer(peer: Peer) -> None:
     ring(peer, body=b"")
     peer.reply(200, body=b"their offer")
@@ -542,6 +574,52 @@ def test_a_transfer_is_told_its_fate(peer: Peer) -> None:
     assert peer.endpoint.transfer_done(leg, 200, peer.now) == []
 
 
+def test_a_second_transfer_is_told_apart(peer: Peer) -> None:
+    leg = answered(peer)
+    peer.within("REFER", ("Refer-To", "<sip:102@x>"), cseq=2)
+    peer.take(peer.endpoint.transfer_done(leg, 486, peer.now))
+    taken_over(peer)
+    peer.within("REFER", ("Refer-To", "<sip:102@x>"), cseq=3)
+    assert peer.request("NOTIFY").headers.get("Event") == "refer;id=3"
+
+
+def test_a_refresh_with_the_session_we_know_is_not_asked(peer: Peer) -> None:
+    answered(peer)
+    taken_over(peer)
+    peer.clear()
+    answer = peer.ask(
+        "INVITE",
+        to=peer.endpoint._core.legs[next(iter(peer.endpoint.states()))].dialog.local,
+        cseq=2,
+        body=b"offer",
+    )
+    assert answer is not None
+    assert (answer.status, answer.body) == (200, b"answer")
+    assert peer.events == []
+
+
+@pytest.mark.parametrize(("ours", "from_s", "to_s"), [(True, 2.1, 4.0), (False, 0.0, 2.0)])
+def test_who_waits_how_long_after_both_changed_at_once(
+    peer: Peer, ours: bool, from_s: float, to_s: float
+) -> None:
+    """RFC 3261 14.1: the owner of the Call-ID waits longer."""
+    leg = talking(peer) if ours else answered(peer)
+    taken_over(peer)
+    peer.take(peer.endpoint.change(leg, b"hold", peer.now))
+    peer.clear()
+    peer.reply(491, request=_last_invite(peer, leg))
+    peer.clear()
+    peer.tick(from_s - 0.01)
+    assert methods(peer) == []
+    peer.tick(to_s + 0.01)
+    assert methods(peer).count("INVITE") >= 1
+
+
+def _last_invite(peer: Peer, leg: str) -> Request:
+    core = peer.endpoint._core
+    return core.outstanding[core.legs[leg].changing].request
+
+
 def test_replaces_finds_an_adopted_leg(peer: Peer) -> None:
     leg = answered(peer)
     tag = peer.response().to.tag
@@ -568,6 +646,14 @@ def test_a_stream_that_is_gone_is_opened_anew(streaming: Peer) -> None:
     leg = answered(streaming, ("Contact", "<sip:peer@192.0.2.1:5070;transport=tcp>"))
     taken_over(streaming)
     streaming.take(streaming.endpoint.hang_up(leg, streaming.now))
+    assert streaming.flows[-1] == Flow("tcp", "192.0.2.1", 5070, -1)
+
+
+def test_an_answer_goes_to_the_sent_by_port_when_the_stream_is_gone(streaming: Peer) -> None:
+    via = ("Via", "SIP/2.0/TCP 192.0.2.1:5070;branch=z9hG4bKx")
+    leg = streaming.call(via)
+    taken_over(streaming)
+    streaming.take(streaming.endpoint.answer(leg, b"answer", streaming.now))
     assert streaming.flows[-1] == Flow("tcp", "192.0.2.1", 5070, -1)
 
 
@@ -681,7 +767,7 @@ def test_where_nobody_asks_nothing_piles_up(peer: Peer) -> None:
         peer.tick(peer.now + 60)
         assert peer.endpoint.keep(leg) is None
     ledger = peer.endpoint._core.ledger
-    assert (ledger._changed, ledger._owned, ledger._told) == (set(), {}, set())
+    assert (ledger._changed, ledger._owned, ledger._told) == ({}, {}, set())
 
 
 def test_a_talkative_peer_makes_no_large_record(peer: Peer) -> None:

@@ -125,9 +125,10 @@ def test_a_full_socket_makes_datagrams_wait_in_order_and_drops_beyond_the_queue(
         sock.bind(("127.0.0.1", 0))
         told = Told()
         listener = DatagramListener(sock, 0)
-        listener.start(
+        listener.prepare(
             lambda data, flow: told.messages.put_nowait((data, flow)), told.failed.put_nowait
         )
+        listener.start()
         async with udp_peer() as peer:
             for number in range(5):
                 listener.send(b"%d" % number, peer.host, Flow("udp", peer.host, peer.port))

@@ -89,11 +89,12 @@ async def started(
 ) -> AsyncIterator[tuple[SipTransport, Told]]:
     transport = SipTransport(sockets, SipLimits(), streams=streams)
     told = Told()
-    await transport.start(
+    await transport.prepare(
         lambda data, flow: told.messages.put_nowait((data, flow)),
         told.closed.put_nowait,
         told.failed.put_nowait,
     )
+    await transport.start()
     try:
         yield transport, told
     finally:
