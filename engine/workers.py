@@ -46,6 +46,8 @@ class Workers:
         self._seen: dict[str, int] = {}
         self._taken_over: dict[str, int] = {}  # by life: reports that an earlier engine took
         self._unacknowledged: dict[str, int] = {}
+        self._noted: dict[str, int] = {}  # by worker: the seq at which its last report was noted
+        self._settled = False
         self._journal = journal
         self._clock = clock
         self._timers = timers
@@ -219,14 +221,26 @@ class Workers:
                 "acknowledge", self._clock.now() + ACKNOWLEDGE_EVERY_S, self._acknowledge
             )
         self._unacknowledged[name] = number
+        if self._settled:
+            self._note(name, number)
+
+    def settled(self) -> None:
+        """What a report causes happens at once from here on (no take-over is under way). So it
+        is noted beside that, in one batch of the log: the next engine takes it once."""
+        self._settled = True
+        for name, number in self._unacknowledged.items():
+            self._note(name, number)
+
+    def _note(self, name: str, number: int) -> None:
+        report = WorkerReport(self._lives[name], number)
+        self._noted[name] = self._journal.append("", report, self._clock.now()).seq
 
     def _acknowledge(self) -> None:
         reports, self._unacknowledged = self._unacknowledged, {}
-        seq = 0
-        for name, number in reports.items():
-            seq = self._journal.append(
-                "", WorkerReport(self._lives[name], number), self._clock.now()
-            ).seq
+        if not self._settled:
+            for name, number in reports.items():
+                self._note(name, number)
+        seq = max(self._noted[name] for name in reports)
         self._journal.when_durable(seq, lambda: self._durable(reports), urgent=False)
 
     def _durable(self, reports: dict[str, int]) -> None:

@@ -280,6 +280,27 @@ async def test_the_next_engine_takes_what_its_forerunner_did_not_journal(centre:
     assert keys == ["5", "6", "6"], "the first is in the log, the second was not"
 
 
+async def test_what_was_taken_stands_in_the_log_beside_what_it_caused(centre: Centre) -> None:
+    """Else a key is pressed twice where an engine dies before it acknowledged."""
+    worker = await centre.start()
+    worker.report(1, media.Digit("s", "5", 1.0))
+    await centre.until(lambda: len(centre.reports) == 1)
+    assert not centre.journal.entries, "a take-over is under way: nothing was caused yet"
+    centre.workers.settled()
+    worker.report(2, media.Digit("s", "6", 1.0))
+    await centre.until(lambda: len(centre.reports) == 2)
+    await centre.workers.close()
+    noted = [entry.event.number for entry in centre.journal.entries]  # type: ignore[attr-defined]
+    assert noted == [1, 2]
+    centre.workers = centre.engine()
+    for entry in centre.journal.entries:
+        centre.workers.note(entry)
+    await centre.connect(centre.workers)
+    worker.report(3, media.Digit("s", "7", 1.0))
+    await centre.until(lambda: len(centre.reports) == 3)
+    assert [report.key for _, report in centre.reports] == ["5", "6", "7"]  # type: ignore[union-attr]
+
+
 async def test_another_process_of_the_name_counts_from_1_again(centre: Centre) -> None:
     worker = await centre.start()
     worker.report(7, media.Digit("s", "5", 1.0))
