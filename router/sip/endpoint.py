@@ -311,7 +311,7 @@ class Endpoint:
         Adoption(self._core, now, streams or {}, cseq_skip).adopt(kept, credentials)
         return self._done(now)
 
-    def states(self) -> dict[str, State]:
+    def legs(self) -> dict[str, State]:
         """The legs that are alive, and where they stand (see ``leg_table``)."""
         return {leg.id: leg.state for leg in self._core.legs.values()}
 

@@ -198,7 +198,7 @@ def test_a_refusal_is_repeated_until_its_ack(peer: Peer) -> None:
     peer.clear()
     peer.tick(0.6)
     assert peer.sent == [busy]
-    assert peer.endpoint.states() == {}
+    assert peer.endpoint.legs() == {}
     peer.tick(40)
     assert peer.endpoint.keep(leg) is None
 
@@ -589,7 +589,7 @@ def test_a_refresh_with_the_session_we_know_is_not_asked(peer: Peer) -> None:
     peer.clear()
     answer = peer.ask(
         "INVITE",
-        to=peer.endpoint._core.legs[next(iter(peer.endpoint.states()))].dialog.local,
+        to=peer.endpoint._core.legs[next(iter(peer.endpoint.legs()))].dialog.local,
         cseq=2,
         body=b"offer",
     )

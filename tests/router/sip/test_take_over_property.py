@@ -312,7 +312,7 @@ def test_the_twin_does_the_same_whatever_the_peer_says(
         script.do(op, legs)
     if twins.second is None:
         twins.part(script.now, given_)
-    for leg in list(twins.first.states()):
+    for leg in list(twins.first.legs()):
         script.take(script.endpoint.hang_up(leg, script.now))
     script.tick(script.now + 4000)
     for endpoint in (twins.first, twins.second):
