@@ -32,6 +32,7 @@ from engine.flows import Flows
 from engine.holds import Holds
 from engine.journal import Entry, Journal, Subscription
 from engine.keeping import Keeping
+from engine.kept_streams import KeptStreams
 from engine.legs import Legs
 from engine.liveness import Liveness
 from engine.lookups import Lookups
@@ -85,6 +86,7 @@ class Parts:
     version: str
     sounds: Sounds = field(default_factory=Sounds)
     state: StateStore = field(default_factory=MemoryState)
+    streams: KeptStreams | None = None
 
 
 class Engine:
@@ -197,8 +199,15 @@ class Engine:
             nonce_secret=parts.secrets.nonce_secret,
             local_host=self.addresses.sip_contact,
         )
-        self.transport = SipTransport(parts.listeners, parts.settings.sip.limits)
+        kept = parts.streams
+        self.transport = SipTransport(
+            parts.listeners,
+            parts.settings.sip.limits,
+            keeper=kept,
+            first_number=kept.first_number if kept is not None else 0,
+        )
         self.phone = Phone(endpoint, self.transport, self.clock, self.timers, parts.journal)
+        self.phone.streams = kept.numbers if kept is not None else {}
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -228,6 +237,13 @@ class Engine:
         await self.journal.flush()
         await self.workers.connect(self._parts.workers)
         await self.journal.flush()  # reports that waited for us: files that are closed after all
+        phone, kept = self.phone, self._parts.streams
+        await self.transport.prepare(
+            phone.received,
+            phone.stream_closed,
+            phone.send_failed,
+            kept.back if kept is not None else (),
+        )
         settled.takeover.go_on()
         self.turns.resume()
         recovery.close_files(self, settled.open_files)
@@ -241,9 +257,7 @@ class Engine:
         )
         self.liveness.start()
         self._tasks.start(self._know_callers())
-        await self.transport.start(
-            self.phone.received, self.phone.stream_closed, self.phone.send_failed
-        )
+        await self.transport.start()
         self.ready_since = self.clock.now()
 
     async def _know_callers(self) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from zlib import crc32
 
 from config.errors import MisuseError
@@ -44,6 +44,7 @@ class SupervisorPlan(NamedTuple):
     engine: tuple[str, ...]  # a command
     engine_stop_s: float = 30.0  # how long the engine may drain before it is killed
     worker_stop_s: float = 5.0
+    streams_max: int = 0  # SIP streams that are kept open while no engine runs
     spare: bool = True  # keep an engine loaded that takes over when the one that runs dies
 
     def to_json(self) -> str:
@@ -86,6 +87,22 @@ class Listening(NamedTuple):
 class WorkerAt(NamedTuple):
     name: str
     socket: str
+
+
+class HeldStream(NamedTuple):
+    """A SIP stream that outlives the engine. ``slot``: its byte in the ledger. ``place``: what it
+    was opened for, ("", 0) for one that the peer opened."""
+
+    slot: int
+    number: int
+    listener: int
+    place: tuple[str, int]
+
+    @classmethod
+    def of(cls, told: list[Any]) -> Self:
+        """From JSON. ValueError or TypeError where it is none."""
+        slot, number, listener, (host, port) = told
+        return cls(int(slot), int(number), int(listener), (str(host), int(port)))
 
 
 class Handover(NamedTuple):

@@ -6,10 +6,13 @@ A pair of unix sockets (SOCK_SEQPACKET); a message is a JSON object of one packe
 |---|---|
 | ``{"waiting": version}`` | everything is loaded; it holds nothing yet |
 | ``{"up": calls}`` | it is ready; so many calls of its forerunner go on in it |
+| ``{"hold": stream}`` and the stream | keep a duplicate of this SIP stream |
+| ``{"drop": slot}`` | that one is closed |
 
 | from the supervisor | |
 |---|---|
-| ``{"go": handover}`` and the listeners | be the engine from now on |
+| ``{"streams": [stream]}`` and these | what was held for the engine before |
+| ``{"go": handover}``, the ledger and the listeners | be the engine from now on |
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from config.errors import MisuseError
-from engine.handover import Handover
+from engine.handover import Handover, HeldStream
 
 VARIABLE = "OFFHOOK_LINE"
 MESSAGE_BYTES_MAX = 65_536
@@ -90,14 +93,28 @@ def line_and_role(environment: Mapping[str, str] = os.environ) -> tuple[Line, st
     return Line(socket.socket(fileno=int(fd))), role
 
 
-def hand_over(line: Line, handover: Handover, fds: Sequence[int]) -> bool:
-    """Make the process at the other end the engine. ``fds``: the listeners, the API's last."""
-    return line.say({"go": handover.to_json()}, fds)
+class Given(NamedTuple):
+    """What an engine begins with. The descriptors are its own."""
+
+    handover: Handover
+    ledger_fd: int
+    streams: list[tuple[HeldStream, int]]
 
 
-def take_over(line: Line) -> Handover | None:
+def hand_over(line: Line, handover: Handover, ledger_fd: int, listeners: Sequence[int]) -> bool:
+    """Make the process at the other end the engine. ``listeners``: the API's last."""
+    return line.say({"go": handover.to_json()}, [ledger_fd, *listeners])
+
+
+def take_over(line: Line) -> Given | None:
     """Wait until this process is the engine; None where the supervisor is gone instead."""
+    streams: list[tuple[HeldStream, int]] = []
     while (heard := line.hear()) is not None:
-        if "go" in heard.message:
-            return Handover.from_json(heard.message["go"], heard.fds)
+        message, fds = heard
+        if "streams" in message:
+            told = [HeldStream.of(one) for one in message["streams"]]
+            streams += zip(told, fds, strict=True)
+        if "go" in message:
+            handover = Handover.from_json(message["go"], fds[1:])
+            return Given(handover, fds[0], streams)
     return None

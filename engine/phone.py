@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -52,6 +52,7 @@ class Phone:
         self._journal = journal
         self._late: dict[object, int] = {}  # by peer: what its last datagram waits for
         self._due: float | None = None
+        self.streams: Mapping[int, int] = {}  # of an earlier engine, there and here
         self.on: dict[type, Callable[[Any], None]] = {}
         self.on_touched: Callable[[Iterable[str], str], int] = lambda users, cause: 0
 
@@ -184,7 +185,8 @@ class Phone:
 
     def adopt(self, data: bytes, credentials: Credentials | None) -> None:
         """A leg of an earlier engine, as ``LegKept`` has it. MsgspecError for what is none."""
-        self._endpoint.adopt(_DECODE(data), self._clock.now(), credentials=credentials)
+        now, streams = self._clock.now(), self.streams
+        self._endpoint.adopt(_DECODE(data), now, credentials=credentials, streams=streams)
 
     def legs(self) -> set[str]:
         """Every leg that SIP knows and that is not over."""
@@ -192,7 +194,7 @@ class Phone:
 
     def restore(self, contacts: Iterable[Contact]) -> list[Contact]:
         """Contacts of an earlier engine; those that can still be reached, as they are now."""
-        kept = self._endpoint.registrar.restore(contacts)
+        kept = self._endpoint.registrar.restore(contacts, self.streams)
         self._take([])
         return kept
 

@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ from typing import NoReturn
 from config.errors import PeerError
 from engine.children import Backoff, Child, kill, reap, start
 from engine.handover import EXIT_CONFIG, Handover, SupervisorPlan, WorkerAt
+from engine.held import Held
 from engine.line import VARIABLE, Heard, Line, hand_over, pair
 from engine.listeners import listening, open_listeners
 from engine.waiting import Waiter
@@ -44,6 +46,8 @@ def run(plan: SupervisorPlan) -> int:
     folder = os.path.join(plan.data_dir, "run")
     os.makedirs(folder, mode=0o700, exist_ok=True)
     lock = _lock(folder)
+    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     try:
         waiter = Waiter(_SIGNALS)
         sockets = open_listeners((*plan.sip, plan.api))
@@ -91,6 +95,7 @@ class Supervisor:
         self._ending = ""  # "", ENGINE while it drains, "workers"
         self._kill_at = 0.0
         self._status = 0
+        self._held = Held(plan.streams_max)
 
     def run(self) -> int:
         for name in self._commands:
@@ -147,7 +152,11 @@ class Supervisor:
         workers = tuple(WorkerAt(worker.name, worker.socket) for worker in self._plan.workers)
         handover = Handover(self._sip, self._api, workers, self._starts[ENGINE])
         if line is not None:
-            hand_over(line, handover, [item.fd for item in (*self._sip, self._api)])
+            listeners = [item.fd for item in (*self._sip, self._api)]
+            closed = self._held.give(line)
+            hand_over(line, handover, self._held.ledger_fd, listeners)
+            if closed:
+                _say(f"{closed} TCP streams were cut in the middle of a message and are closed")
 
     def _hear(self, child: Child) -> None:
         """What an engine says, all of it."""
@@ -165,10 +174,15 @@ class Supervisor:
             self._take(child.pid, heard)
 
     def _take(self, pid: int, heard: Heard) -> None:
+        message = heard.message
+        if "hold" in message:
+            self._held.hold(message["hold"], heard.fds)
+            return
         for fd in heard.fds:
             os.close(fd)
-        message = heard.message
-        if "waiting" in message:
+        if "drop" in message:
+            self._held.drop(int(message["drop"]))
+        elif "waiting" in message:
             self._children[pid] = self._children[pid]._replace(version=str(message["waiting"]))
             self._write_state()
         elif "up" in message and self._plan.spare and not self._ending:

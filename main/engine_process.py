@@ -22,7 +22,9 @@ from engine.clock import Clock
 from engine.engine import Engine, Parts
 from engine.handover import EXIT_CONFIG, Handover
 from engine.journal import Journal
-from engine.line import Line
+from engine.kept_streams import KeptStreams
+from engine.ledger import Ledger
+from engine.line import Given, Line
 from engine.registry import product_registry
 from engine.sounds import sounds_of
 from engine.state import open_state
@@ -48,9 +50,11 @@ DATABASE_S = 1.0  # a database that does not answer by then is away
 READERS = ("records", "recordings", "state")
 
 
-async def run(config: Path | None, handover: Handover, line: Line) -> None:
+async def run(config: Path | None, given: Given, line: Line) -> None:
     """Everything from the configuration to the last call's end."""
     loop = asyncio.get_running_loop()
+    handover = given.handover
+    line.socket.setblocking(False)
     settings, flows = load(config)
     journal = Journal.open(
         settings.data_dir / "journal",
@@ -85,6 +89,7 @@ async def run(config: Path | None, handover: Handover, line: Line) -> None:
             workers={worker.name: Path(worker.socket) for worker in handover.workers},
             version=version(),
             sounds=await sounds_of(settings, prompts),
+            streams=KeptStreams(line, Ledger(given.ledger_fd), journal, given.streams),
             state=open_state(settings.store.state, settings.sip.domain, secrets.state),
         ),
         timers,
@@ -168,7 +173,7 @@ async def _until(event: asyncio.Event) -> None:
     await event.wait()
 
 
-def main(handover: Handover, line: Line) -> int:
+def main(given: Given, line: Line) -> int:
     """The engine's whole life; the exit code. The arguments are those of the process."""
     options = argparse.ArgumentParser()
     options.add_argument("--config", type=Path)
@@ -176,7 +181,7 @@ def main(handover: Handover, line: Line) -> int:
     chosen = options.parse_args()
     set_up(chosen.log_level)
     try:
-        uvloop.run(run(chosen.config, handover, line))
+        uvloop.run(run(chosen.config, given, line))
     except PeerError as error:
         log.error("%s", error)
         return EXIT_CONFIG

@@ -14,7 +14,7 @@ import threading
 
 from engine.line import line_and_role, take_over
 
-SPARE_NICE = 10  # a spare is in nobody's way while it loads
+SPARE_NICE = 5  # a spare is in nobody's way while it loads
 
 
 def main() -> int:
@@ -34,8 +34,8 @@ def main() -> int:
     gc.freeze()
     gc.enable()
     line.say({"waiting": version()})
-    handover = take_over(line)
-    return engine(handover, line) if handover is not None else 0
+    given = take_over(line)
+    return engine(given, line) if given is not None else 0
 
 
 def _load_nicely() -> None:

@@ -11,6 +11,7 @@ from config.credentials import load_secrets
 from config.settings import Settings
 from engine.handover import Listener, SupervisorPlan, media_workers, socket_folder
 from main.loading import load
+from router.sip.transport import stream_limits
 
 
 def plan_of(
@@ -35,6 +36,7 @@ def plan_of(
             media.port_rest_s,
         ),
         engine=tuple(engine),
+        streams_max=stream_limits(settings.sip.limits).streams_max,
         spare=spare,
     )
 

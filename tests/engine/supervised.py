@@ -34,7 +34,7 @@ def main(fifo: str, name: str, behaviour: str) -> None:
         taken = take_over(line)
         if taken is None:
             sys.exit(0)
-        handover = taken.to_json()
+        handover = taken.handover.to_json()
     watched = {signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     say("started", handover=handover, group=os.getpgid(0), stdin=os.readlink("/proc/self/fd/0"))

@@ -22,6 +22,7 @@ from engine.handover import (
     media_workers,
     socket_folder,
 )
+from engine.ledger import ledger_fd
 from engine.line import hand_over, line_and_role, pair, take_over
 
 
@@ -47,9 +48,13 @@ def test_a_handover_survives_its_way() -> None:
     assert Handover.from_json(handover.to_json(), [7, 8]) == handover
     ours, theirs = pair()
     with socket.socket() as udp, socket.socket() as tcp:
-        assert hand_over(ours, handover, [udp.fileno(), tcp.fileno()])
-        taken = take_over(theirs)
-        assert taken is not None
+        ledger = ledger_fd(4)
+        assert hand_over(ours, handover, ledger, [udp.fileno(), tcp.fileno()])
+        os.close(ledger)
+        given = take_over(theirs)
+        assert given is not None
+        taken = given.handover
+        os.close(given.ledger_fd)
         for mine, its in ((udp, taken.sip[0].fd), (tcp, taken.api.fd)):
             assert os.fstat(mine.fileno()).st_ino == os.fstat(its).st_ino
             assert not os.get_inheritable(its)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from main.demo.rtp_line import tone
 from main.demo.softphone import Softphone
 from recordings import measure
 from tests.redis_server import running_redis
-from tests.wire.raw_sip import Peer
 from tests.wire.system import CONFIG, DOMAIN, TRUNK, System, eventually
 
 TALKER, WAITER, LATER = "+37120000101", "+37120000102", "+37120000103"
@@ -102,39 +100,6 @@ async def test_calls_outlive_the_engine(tmp_path: Path) -> None:
         system.stop()
     complaints = [line for line in system.complaints() if "died after" not in line]
     assert not complaints, complaints
-
-
-def test_a_phone_behind_tcp_is_called_through_a_new_stream(tmp_path: Path) -> None:
-    """Its stream died with the engine; its Contact names the host that the stream came from."""
-    to_queue = CONFIG.replace("{number: '*', flow: main}", "{number: '*', queue: support}")
-    system = System(tmp_path, to_queue)
-    system.start()
-    try:
-        with Peer(system.sip_tcp, "127.0.0.1", "tcp") as phone:
-            challenge = phone.register("101")
-            password = system.password("101")
-            assert phone.register("101", password=password, challenge=challenge).status == 200
-            with system.client() as client:
-                signed_in = client.post("/agents/anna/presence", json={"presence": "available"})
-                assert signed_in.status_code < 300, signed_in.text
-            kill_the_engine(system)
-            assert phone.receive() is None
-            assert phone.closed
-        with socket.socket() as listener, Peer(system.sip, TRUNK) as caller:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((phone.host, phone.port))
-            listener.listen()
-            listener.settimeout(10)
-            answer = caller.call("200", LATER)
-            stream, _ = listener.accept()
-            with stream:
-                stream.settimeout(10)
-                rings = stream.recv(65_535)
-            assert rings.startswith(f"INVITE sip:peer@127.0.0.1:{phone.port};".encode())
-            caller.bye(answer)
-        system.wait_for_tickets(LATER, 1)
-    finally:
-        system.stop()
 
 
 async def test_killed_again_and_again(tmp_path: Path) -> None:
