@@ -14,7 +14,7 @@ from engine.stores import trouble
 router = APIRouter(tags=["health"])
 
 RECORDS = "records"
-Part = Literal["starting", "stopping", "journal", "workers", "database"]
+Part = Literal["starting", "stopping", "journal", "overload", "workers", "database"]
 
 
 class Alive(Shape):
@@ -46,8 +46,11 @@ def reasons(engine: Engine) -> list[Part]:
         found.append("starting")
     if not engine.arrivals.accepting:
         found.append("stopping")
-    if engine.journal.full:
+    refusal = engine.arrivals.capacity.why()
+    if refusal == "journal":
         found.append("journal")
+    elif refusal is not None:
+        found.append("overload")
     if not engine.workers.clients:
         found.append("workers")
     if any(late.reader == RECORDS for late in behind(engine)):

@@ -21,7 +21,12 @@ from prometheus_client.registry import Collector
 from api.access import TheEngine, figures_reader
 from api.errors import declared
 from api.floor_metrics import agent_families, queue_families
-from api.store_metrics import journal_families, reader_families, recording_families
+from api.store_metrics import (
+    journal_families,
+    reader_families,
+    recording_families,
+    refusal_families,
+)
 from engine.engine import Engine
 from router.call import PHASES
 from router.events import Outcome
@@ -109,6 +114,7 @@ class Figures(Collector):
         yield from journal_families(self._engine)
         yield from reader_families(self._engine)
         yield from recording_families(self._engine)
+        yield from refusal_families(self._engine)
 
     def _node(self) -> Iterator[Metric]:
         engine = self._engine

@@ -71,3 +71,15 @@ def recording_families(engine: Engine) -> Iterator[Metric]:
     for cause, count in engine.recordings_failed.items():
         failed.add_metric([cause], count)
     yield failed
+
+
+def refusal_families(engine: Engine) -> Iterator[Metric]:
+    """New calls that were turned away at once."""
+    refused = CounterMetricFamily(
+        "offhook_calls_turned_away",
+        "INVITEs answered 503 with Retry-After, since the engine's start.",
+        labels=["why"],
+    )
+    for cause, count in engine.arrivals.capacity.refused.items():
+        refused.add_metric([cause], count)
+    yield refused

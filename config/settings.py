@@ -39,6 +39,10 @@ class SipLimits(Section):
     headers_max: int = Field(128, ge=16)
     transactions_max: int = Field(20_000, ge=10)
     dialogs_max: int = Field(5_000, ge=2)
+    calls_max: int = Field(1_000, ge=1, description="calls in progress; beyond: 503")
+    lag_s_max: float = Field(
+        0.5, gt=0, description="an engine whose loop runs so late takes no new calls: 503"
+    )
     connections_max: int = Field(2_000, ge=1)
     contacts_per_address_max: int = Field(8, ge=1)
     retry_after_s: int = Field(5, ge=1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from config.settings import Settings
+from engine.capacity import Capacity
 from router import inputs as on
 from router.call import Call, CallRules
 from router.sip import effects as sip
@@ -30,6 +31,14 @@ class Arrivals:
         self._engine = engine
         self._recordings_dir = recordings_dir
         self.accepting = True
+        self.capacity = Capacity(
+            settings.sip.limits,
+            lambda: len(engine.turns.calls),
+            lambda: engine.journal.full,
+            engine.liveness,
+        )
+        engine.phone.is_busy = lambda: self.capacity.why() is not None
+        engine.phone.on_turned_away = self.capacity.refuses
         self.reload(settings)
 
     def reload(self, settings: Settings) -> None:
@@ -50,7 +59,7 @@ class Arrivals:
 
     def invited(self, event: sip.Invited) -> None:
         engine = self._engine
-        if not self.accepting or engine.journal.full:
+        if not self.accepting or self.capacity.refuses():
             retry = str(self._settings.sip.limits.retry_after_s)
             engine.phone.reject(event.leg, 503, (("Retry-After", retry),))
             return

@@ -5,17 +5,18 @@ from __future__ import annotations
 from engine.clock import Clock
 from engine.timers import Timers
 
-EVERY_S = 0.5
+EVERY_S = 0.25
 
 
 class Liveness:
-    """Measures the lag of a timer; ``lag_s`` is the latest, ``lag_s_max`` since the last read."""
+    """Measures the lag of a timer: ``lag_s`` is the latest, ``latest`` the last two of them."""
 
     def __init__(self, timers: Timers, clock: Clock) -> None:
         self._timers = timers
         self._clock = clock
         self._due = 0.0
         self.lag_s = 0.0
+        self.latest = (0.0, 0.0)
         self._max = 0.0
 
     def start(self) -> None:
@@ -27,6 +28,7 @@ class Liveness:
 
     def _beat(self) -> None:
         self.lag_s = max(0.0, self._clock.now() - self._due)
+        self.latest = self.lag_s, self.latest[0]
         self._max = max(self._max, self.lag_s)
         self.start()
 

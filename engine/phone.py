@@ -53,12 +53,21 @@ class Phone:
         self._late: dict[object, int] = {}  # by peer: what its last datagram waits for
         self._due: float | None = None
         self.streams: Mapping[int, int] = {}  # of an earlier engine, there and here
+        self.is_busy: Callable[[], bool] = lambda: False  # new calls are turned away
+        self.on_turned_away: Callable[[], object] = lambda: None
         self.on: dict[type, Callable[[Any], None]] = {}
         self.on_touched: Callable[[Iterable[str], str], int] = lambda users, cause: 0
 
     # --- from the network ----------------------------------------------------------------------
 
     def received(self, data: bytes, flow: sip.Flow) -> None:
+        if data.startswith(b"INVITE ") and self.is_busy():
+            refusal = self._endpoint.turn_away(data, flow)
+            if refusal is not None:
+                self.on_turned_away()
+                for effect in refusal:
+                    self._transport.send(effect)
+                return
         self._take(self._endpoint.receive(data, flow, self._clock.now()), "unregistered")
 
     def stream_closed(self, connection: int) -> None:

@@ -139,6 +139,8 @@ class FakePhone:
         self.phones: dict[str, list[Contact]] = {}
         self.on: dict[type, Callable[[Any], None]] = {}
         self.known: set[str] = set()
+        self.is_busy: Callable[[], bool] = lambda: False
+        self.on_turned_away: Callable[[], object] = lambda: None
 
     def event(self, event: object) -> None:
         """Give an event of the SIP core to its taker."""

@@ -17,7 +17,7 @@ from router.sip.client import on_failed, on_responded
 from router.sip.core import Core
 from router.sip.dialog import stream_is_gone
 from router.sip.directory import Directory
-from router.sip.effects import HOPS, Effect, Event, Flow, RegistrationChanged
+from router.sip.effects import HOPS, Effect, Event, Flow, RegistrationChanged, Send
 from router.sip.gate import Gate
 from router.sip.keeping import keep
 from router.sip.kept import KeptLeg
@@ -25,6 +25,7 @@ from router.sip.leg import Leg
 from router.sip.leg_table import LegEvent, State
 from router.sip.message import ParseError, Request, Uri
 from router.sip.names import Names
+from router.sip.overload import turn_away
 from router.sip.parser import ParseLimits, parse_message
 from router.sip.registrar import Contact, Registrar
 from router.sip.server import on_acked, on_cancel, on_requested
@@ -93,6 +94,11 @@ class Endpoint:
             if isinstance(message, Request):
                 core.take(answer_unparsable(ParseError(error.reason, error.status, message), flow))
         return self._done(now)
+
+    def turn_away(self, data: bytes, flow: Flow) -> list[Send] | None:
+        """A 503 where this is a new call, at next to no cost; None: ``receive`` it."""
+        retry_after_s = self._core.settings.limits.retry_after_s
+        return turn_away(data, flow, self._core.transactions.knows, retry_after_s)
 
     def stream_closed(self, connection: int, now: float) -> Output:
         """The stream of this number is gone; what used it finds another way or fails."""

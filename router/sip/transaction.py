@@ -94,6 +94,10 @@ class Transactions:
         self._open_server(message, flow, key, now, out)
         return out
 
+    def knows(self, key: str) -> bool:
+        """Whether there is a transaction of this key (``stateless.server_key``)."""
+        return key in self._machine.open
+
     def transport_failed(self, flow: Flow, now: float) -> Outcome:
         """Sending on ``flow`` failed. Client transactions fail (RFC 3261 17.1.4); responses go
         to the sent-by port once (18.2.2) before their transaction fails.

@@ -19,6 +19,7 @@ from engine.holds import Holds
 from engine.journal import Entry
 from engine.keeping import Keeping
 from engine.legs import Legs
+from engine.liveness import Liveness
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
 from engine.supervision import Supervision
@@ -92,6 +93,7 @@ class Desk:
         self.journal = FakeJournal(kept)
         self.turns = Turns(cast(Any, self.clock), cast(Any, self.journal))
         self.phone = FakePhone()
+        self.liveness = Liveness(self.timers, cast(Any, self.clock))
         self.workers = FakeWorkers()
         addresses = Addresses(settings, [("udp", "127.0.0.1", 5060)])
         self.directions = Directions(settings, cast(Any, self.phone), {"out": "secret"}, addresses)
