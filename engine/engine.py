@@ -29,7 +29,7 @@ from engine.figures import FiguresReader
 from engine.floor_history import FloorHistory
 from engine.floorside import FloorSide
 from engine.flows import Flows
-from engine.holds import Holds
+from engine.holds import Holds, Renewal
 from engine.journal import Entry, Journal, Subscription
 from engine.keeping import Keeping
 from engine.kept_streams import KeptStreams
@@ -233,7 +233,9 @@ class Engine:
         )
         started = EngineStarted(self.journal.generation, self.version, supervisor)
         self.journal.append("", started, self.clock.now())
-        self.holds.renew = self.floor.tell_presence
+        self.holds.renewal = Renewal(
+            self._keep_again, self.phone.keep_again, self.floor.tell_presence, self._tell_again
+        )
         await self.journal.flush()
         await self.workers.connect(self._parts.workers)
         await self.journal.flush()  # reports that waited for us: files that are closed after all
@@ -246,6 +248,7 @@ class Engine:
         )
         settled.takeover.go_on()
         self.turns.resume()
+        self.workers.settled()
         recovery.close_files(self, settled.open_files)
         await self._parts.finisher.start()
         self.recordings_failed = stores.subscribe_recordings(
@@ -319,6 +322,21 @@ class Engine:
         """Nothing of an ended call is left to be done."""
         self.workers.leave(call)
         self.keeping.gone(call)
+
+    def _keep_again(self, call: str) -> bool:
+        """Write a call's place and state once more, so that the log before them may leave."""
+        told: list[bool] = []
+
+        def again() -> None:
+            told.append(self.floor.tell_place(call))
+            if told[0]:
+                self.turns.touch(call)
+
+        self.turns.together(again)
+        return told[0]
+
+    def _tell_again(self, call: str, event: object) -> None:
+        self.journal.append(call, event, self.clock.now())
 
     def _set_music(self, call: str, queue: str) -> None:
         music = self.floor.cares.music_of(queue)

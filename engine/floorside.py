@@ -217,13 +217,39 @@ class FloorSide:
         return [view.fence for view in self.floor.agents() if view.agent in waiting.offered_to]
 
     def tell_presence(self, agent: str) -> None:
-        """Write the presence of an agent again that has not changed for long; talks and wrap-ups
-        pass by themselves."""
+        """Write the presence of an agent again that has not changed for long; what passes by
+        itself in a moment is left."""
         for view in self.floor.agents():
-            if view.agent == agent and view.presence in ("available", "on-break"):
-                event = AgentPresence(agent, view.presence, view.reason, until=view.until)
-                self.floor.apply("", event, self._turns.now())
-                self._turns.fact("", event)
+            if view.agent == agent and view.presence in ("available", "on-break", "talking"):
+                self._tell_again(
+                    view.call,
+                    AgentPresence(
+                        agent,
+                        view.presence,
+                        view.reason,
+                        view.queue,
+                        view.until,
+                        view.after,
+                        view.after_reason,
+                    ),
+                )
+
+    def tell_place(self, call: str) -> bool:
+        """Write the place of a waiting call or of a callback again; False where a phone rings
+        for it just now."""
+        if not self.floor.waits(call):
+            return True
+        place = self.floor.place_of(call)
+        if place is None:
+            return False
+        self._tell_again(call, place)
+        return True
+
+    def _tell_again(self, call: str, event: offers.FloorEvent) -> None:
+        """A fact that changes nothing; the floor counts it as the log does."""
+        now = self._turns.now()
+        self.floor.apply(call, event, now)
+        self._turns.fact(call, event)
 
     def set_reachable(self, agent: str) -> None:
         """The agent has a phone again."""

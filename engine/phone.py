@@ -117,9 +117,13 @@ class Phone:
     def _keep(self) -> None:
         """Write down the legs that the step changed."""
         for leg in self._endpoint.take_changed():
-            kept = self._endpoint.keep(leg)
-            data = _ENCODE(kept) if kept is not None else b""
-            self._journal.append("", LegKept(leg, data), self._clock.now())
+            self.keep_again(leg)
+
+    def keep_again(self, leg: str) -> None:
+        """Write the leg's state as it stands."""
+        kept = self._endpoint.keep(leg)
+        data = _ENCODE(kept) if kept is not None else b""
+        self._journal.append("", LegKept(leg, data), self._clock.now())
 
     def _send(self, sends: list[sip.Effect], seq: int = 0) -> None:
         """Send when all up to ``seq`` is durable; to one peer in one order."""

@@ -19,6 +19,7 @@ from engine.taping import WORKER_DIED
 from queues import events as floor_facts
 from queues.offers import FLOOR_FACTS, FloorEvent
 from router import events as facts
+from router.call import Call
 from router.outcome import Milestones, outcome_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,21 @@ class Open:
     talked_s: float = 0.0
     recordings: int = 0
     second_life: bool = False  # a called-back caller: the call itself ended before
+
+    @classmethod
+    def of(cls, call: Call) -> Open:
+        """Of a call whose first facts have left the log."""
+        return cls(
+            call.caller,
+            call.marks,
+            call.queue,
+            call.agent,
+            call.phase == "waiting",
+            call.talk_since,
+            call.talked_s,
+            call.recordings_made,
+            call.second_life,
+        )
 
 
 def fold(open_calls: dict[str, Open], entry: Entry) -> None:
@@ -142,12 +158,16 @@ def settle(
             floor.apply("", _floor_event(told), min(at, entry.at))
     folded()
     continues = bool(supervisor) and supervisor == last_supervisor
-    takeover = TakeOver(engine, kept if continues else Kept())
-    alive = takeover.decode()
+    takeover = TakeOver(engine, kept, continues=continues)
+    alive = takeover.alive
     takeover.adopt()
+    for left in takeover.left:
+        if left.id not in open_calls and not left.internal:
+            open_calls[left.id] = Open.of(left)
     for call_id, call in open_calls.items():
         if call_id not in alive:
             _close(engine, call_id, call)
+    takeover.forget()
     engine.floor.after_recovery(alive, frozenset(phones()))
     return Settled(open_files, takeover)
 

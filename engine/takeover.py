@@ -9,6 +9,7 @@ worker gets a command that it knows.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -52,23 +53,41 @@ def _set(states: dict[str, bytes], name: str, data: bytes) -> None:
 
 
 class TakeOver:
-    """One take-over, at the start of an engine."""
+    """One take-over, at the start of an engine. After a reboot nothing goes on: ``left`` are the
+    calls that are to be closed."""
 
-    def __init__(self, engine: Engine, kept: Kept) -> None:
+    def __init__(self, engine: Engine, kept: Kept, *, continues: bool) -> None:
         self._engine = engine
-        self._kept = kept
+        self._kept = kept if continues else Kept()
+        self._forgotten = Kept() if continues else kept
         self._calls: list[KeptCall] = []
+        self.left: list[Call] = []
+        for call in self._decode(kept):
+            if continues:
+                self._calls.append(call)
+            elif call.call.phase != "ended":
+                self.left.append(call.call)
 
-    def decode(self) -> set[str]:
-        """Read the states; returns the calls that can go on. One that cannot be read is closed
-        like any other that nobody carries on."""
-        for call, data in self._kept.calls.items():
+    @staticmethod
+    def _decode(kept: Kept) -> Iterator[KeptCall]:
+        """One that cannot be read is closed like any other that nobody carries on."""
+        for call, data in kept.calls.items():
             try:
-                kept = CODEC.decode(data)
+                yield CODEC.decode(data)
             except (MisuseError, msgspec.MsgspecError, TypeError, ValueError):
                 log.exception("call %s: its state cannot be read", call)
-                continue
-            self._calls.append(kept)
+
+    def forget(self) -> None:
+        """After a reboot: what was closed is nothing that a next engine could carry on."""
+        journal, now = self._engine.journal, self._engine.clock.now()
+        for call in self._forgotten.calls:
+            journal.append(call, CallKept(b""), now)
+        for leg in self._forgotten.legs:
+            journal.append("", LegKept(leg, b""), now)
+
+    @property
+    def alive(self) -> set[str]:
+        """The calls that go on."""
         return {kept.call.id for kept in self._calls if kept.call.phase != "ended"}
 
     def adopt(self) -> None:
@@ -92,6 +111,8 @@ class TakeOver:
             if call.phase == "ended":
                 continue
             engine.turns.calls[call.id] = call
+            if not call.internal:
+                engine.callers.arrived(call.id, call.caller)
             engine.floor.adopt(call)
             for name, at in kept.timers.items():
                 engine.call_timers.set(call.id, name, at)

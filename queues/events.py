@@ -15,6 +15,7 @@ VisitEnd = Literal["connected", "abandoned", "overflowed", "callback-requested",
 OfferEnd = Literal["accepted", "refused", "rung-out", "withdrawn", "unreachable"]
 OfferKind = Literal["call", "callback"]
 CallbackEnd = Literal["connected", "abandoned", "gave-up", "expired", "cancelled"]
+CallbackStage = Literal["due", "resting", "live"]
 RaiseReason = Literal["inserted-ahead", "agent-left", "slower-than-expected"]
 
 SortKey = tuple[int, float, int]
@@ -223,6 +224,35 @@ class CallbackEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceKept:
+    """A place as it stands, told again so that the log before it may leave. Who knows the call
+    learns nothing from it. ``number`` is not "" for the place that a callback keeps."""
+
+    queue: str
+    priority: int
+    rank: int
+    deadline: float
+    place: int
+    origin: float
+    since: float
+    skills: dict[str, int] = field(default_factory=dict)
+    level_max: int = 0
+    only: str = ""
+    returned: bool = False
+    resumed: bool = False
+    promoted: bool = False
+    caller: str = ""
+    number: str = ""
+    trunk: str = ""
+    dialled: str = ""
+    language: str = "en"
+    expires_at: float = 0.0
+    attempts: int = 0
+    stage: CallbackStage = "due"
+    next_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class WaitRaised:
     """A wait that was told to the caller grew, and why; seconds from now."""
 
@@ -249,5 +279,6 @@ EVENTS = (
     CallbackDue,
     CallbackReached,
     CallbackEnded,
+    PlaceKept,
     WaitRaised,
 )

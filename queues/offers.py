@@ -25,6 +25,7 @@ from queues.events import (
     CallWidened,
     OfferEnded,
     OfferMade,
+    PlaceKept,
     QueueVisitEnded,
     WaitRaised,
 )
@@ -45,6 +46,7 @@ FloorEvent = (
     | CallbackDue
     | CallbackReached
     | CallbackEnded
+    | PlaceKept
     | WaitRaised
 )
 

@@ -8,6 +8,7 @@ from config.errors import MisuseError
 from queues.agents import AgentView
 from queues.dispatch import Dispatch
 from queues.estimate import Estimate
+from queues.events import PlaceKept
 from queues.rules import QueueRules
 from queues.waiting import WaitingView
 
@@ -43,6 +44,15 @@ class Reading:
         """How long a caller would wait who joined now; None where that is unknown."""
         self._queue(queue)
         return self._desk.learning.catch_up().joining(queue, now)
+
+    def waits(self, call: str) -> bool:
+        """Whether the call has a place, a callback's included."""
+        return call in self._desk.state.calls
+
+    def place_of(self, call: str) -> PlaceKept | None:
+        """The call's place as a fact; None where it has none, or a phone rings for it."""
+        waiting = self._desk.state.calls.get(call)
+        return waiting.kept() if waiting is not None and not waiting.rung else None
 
     def position(self, call: str) -> int:
         """1-based position among all who wait in the call's queue, being offered included, and

@@ -24,6 +24,7 @@ from queues.events import (
     CallWidened,
     OfferEnded,
     OfferMade,
+    PlaceKept,
     QueueVisitEnded,
     WaitRaised,
 )
@@ -80,6 +81,7 @@ class FloorState:
             AgentPresence: self._agent_presence,
             AgentReachable: self.roster.reachable,
             BreakOverrun: self._break_overrun,
+            PlaceKept: self._place_kept,
             WaitRaised: self._wait_raised,
         }
         self.adopt(rules)
@@ -154,6 +156,11 @@ class FloorState:
         if event.resumed:
             self.places.take(event.queue, event.caller)
         self._add(waiting)
+
+    def _place_kept(self, call: str, event: PlaceKept, now: float) -> None:
+        if call not in self.calls and call not in self.talks:  # the log before it may be gone
+            self.place = max(self.place, event.place)
+            self._add(WaitingCall.of(call, event))
 
     def _add(self, waiting: WaitingCall) -> None:
         self.calls[waiting.call] = waiting

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from config.values import value
+from queues.events import CallbackStage, PlaceKept
 from queues.rules import EMERGENCY_RANK
 from queues.wants import Needs, Wants
 
 EMERGENCY, PROMOTED, IN_CLASS = 0, 1, 2
 
 WaitingKind = Literal["call", "callback"]
-Stage = Literal["due", "resting", "live"]
+Stage = CallbackStage
 
 
 class CallKey(NamedTuple):
@@ -77,6 +78,64 @@ class WaitingCall:
     caller: str = ""
     callback: Callback | None = None
     rung: tuple[str, ...] = ()
+
+    def kept(self) -> PlaceKept:
+        """The place as a fact that stands for all before it. Not while a phone rings for it."""
+        entry = self.callback or Callback("", "", "", "en", 0.0)
+        return PlaceKept(
+            self.queue,
+            self.priority,
+            self.rank,
+            self.deadline,
+            self.place,
+            self.origin,
+            self.since,
+            dict(self.wants.needs),
+            self.wants.level_max,
+            self.wants.only,
+            self.returned,
+            self.resumed,
+            self.promoted,
+            self.caller,
+            entry.number,
+            entry.trunk,
+            entry.dialled,
+            entry.language,
+            entry.expires_at,
+            entry.attempts,
+            entry.stage,
+            entry.next_at,
+        )
+
+    @classmethod
+    def of(cls, call: str, kept: PlaceKept) -> WaitingCall:
+        """The same place in a floor that does not know the call."""
+        callback = Callback(
+            kept.number,
+            kept.trunk,
+            kept.dialled,
+            kept.language,
+            kept.expires_at,
+            kept.attempts,
+            kept.stage,
+            kept.next_at,
+        )
+        return cls(
+            call=call,
+            queue=kept.queue,
+            priority=kept.priority,
+            rank=kept.rank,
+            wants=Wants(tuple(sorted(kept.skills.items())), kept.level_max, kept.only),
+            since=kept.since,
+            deadline=kept.deadline,
+            place=kept.place,
+            origin=kept.origin,
+            returned=kept.returned,
+            resumed=kept.resumed,
+            promoted=kept.promoted,
+            caller=kept.caller,
+            callback=callback if kept.number else None,
+        )
 
     @property
     def needs(self) -> Needs:

@@ -114,6 +114,7 @@ def test_a_deadline_of_the_flow_is_kept_and_goes_with_the_call() -> None:
             desk.pass_time(10.0)
     assert call.phase == "waiting", "who presses nothing is helped"
     desk.phone.event(sip.Ended("in1", "bye"))
+    desk.pass_time(0.0)
     assert len(desk.timers) == 0
     assert desk.flows.walks == {}
 

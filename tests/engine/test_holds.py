@@ -6,13 +6,15 @@ from typing import Any, cast
 
 import pytest
 
-from engine.holds import STEP, Holds
+from engine.holds import RENEW, STEP, Holds, Renewal
 from engine.journal import Entry
-from queues.events import AgentPresence, CallbackEnded, CallbackPlaced
+from engine.kept import CallKept, LegKept
+from queues.events import AgentPresence, CallbackEnded, CallbackPlaced, PlaceKept
 from router.events import (
     CallArrived,
     CallEnded,
     CallPickedUp,
+    EngineStarted,
     RecordingClosed,
     RecordingStarted,
 )
@@ -104,3 +106,80 @@ def test_a_callback_holds_its_place_until_it_is_over(log: Log) -> None:
     log.fact(CallbackEnded("support", "connected", 1, "anna"), "c1")
     log.holds.move(log.seq)
     assert log.held == log.seq
+
+
+def test_a_callback_outlasts_its_call(log: Log) -> None:
+    log.fact(CallArrived("", "", ""), "c1")
+    at = log.fact(CallbackPlaced("support", "+371", 0, 5, 20.0, 1, 0.0, 9e9), "c1")
+    log.fact(CallEnded("callback-requested", "bye"), "c1")
+    log.holds.move(log.seq)
+    assert log.held == at - 1
+
+
+class Renewing(Log):
+    """Writes again what it is asked to, as the engine does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[object] = []
+        self.rings = False
+        self.holds.renewal = Renewal(self.call, self.leg, self.agent, self.told)
+
+    def call(self, call: str) -> bool:
+        self.asked.append(call)
+        if self.rings:
+            return False
+        self.soon.append((PlaceKept("support", 0, 5, 20.0, 1, 0.0, 0.0), call))
+        self.soon.append((CallKept(b"state"), call))
+        return True
+
+    def leg(self, leg: str) -> None:
+        self.asked.append(leg)
+        self.soon.append((LegKept(leg, b"state"), ""))
+
+    def agent(self, agent: str) -> None:
+        self.asked.append(agent)
+        self.soon.append((AgentPresence(agent, "available"), ""))
+
+    def told(self, call: str, event: object) -> None:
+        self.asked.append(event)
+        self.soon.append((event, call))
+
+    @property
+    def soon(self) -> list[tuple[object, str]]:
+        return self.__dict__.setdefault("later", [])
+
+    def pass_by(self, count: int = STEP) -> None:
+        for _ in range(count):
+            super().pass_by(1)
+            later, self.__dict__["later"] = self.soon, []
+            for event, call in later:
+                self.fact(event, call)
+
+
+def test_what_lasts_is_written_again_and_holds_little_of_the_log() -> None:
+    log = Renewing()
+    log.fact(EngineStarted(1, "1", "s"))
+    log.fact(CallArrived("", "", ""), "c1")
+    log.fact(CallKept(b"state"), "c1")
+    log.fact(LegKept("l1", b"state"))
+    log.fact(AgentPresence("anna", "available"))
+    log.fact(RecordingStarted("r", "/r.part"), "c1")
+    log.pass_by(3 * RENEW)
+    assert log.seq - log.held < RENEW + 2 * STEP
+    assert {"c1", "l1", "anna"} <= {name for name in log.asked if isinstance(name, str)}
+    assert any(isinstance(event, RecordingStarted) for event in log.asked)
+    assert any(isinstance(event, EngineStarted) for event in log.asked)
+
+
+def test_a_call_that_rings_is_written_again_a_little_later() -> None:
+    log = Renewing()
+    first = log.fact(CallArrived("", "", ""), "c1")
+    log.rings = True
+    log.pass_by(RENEW + 3 * STEP)
+    log.fact(CallKept(b"state"), "c1")  # of a turn: the place is still where it was
+    log.pass_by(STEP)
+    assert log.held == first - 1
+    log.rings = False
+    log.pass_by(2 * STEP)
+    assert log.held > first

@@ -55,6 +55,7 @@ def _sample(annotation: str) -> object:
         "OfferEnd": "accepted",
         "OfferKind": "callback",
         "CallbackEnd": "gave-up",
+        "CallbackStage": "resting",
         "RaiseReason": "agent-left",
         "SortKey": (1, 2.0, 3),
         "tuple[tuple[str, SortKey], ...]": (("a", (1, 2.0, 3)),),
