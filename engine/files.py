@@ -6,8 +6,11 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 from engine.clock import Clock
 from engine.journal import Entry, Journal
@@ -161,14 +164,12 @@ class RecordingsReader:
         )
 
     def _keep_position(self, seq: int) -> None:
-        held = min((takes.first for takes in self._open.values()), default=seq + 1)
-        position = min(seq, held - 1)
-        if position - self._written < POSITION_STEP and self._open:
+        if seq - self._written < POSITION_STEP and self._open:
             return
         part = self._state.with_suffix(".new")
-        part.write_text(json.dumps({"seq": position}))
+        part.write_text(json.dumps({"seq": seq, "open": msgspec.to_builtins(self._open)}))
         part.replace(self._state)
-        self._written = position
+        self._written = seq
 
 
 def _remove(paths: Sequence[str]) -> None:
