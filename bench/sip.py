@@ -182,7 +182,9 @@ def legs_in_four_shapes() -> list[tuple[Endpoint, str]]:
             ack.headers.set("CSeq", f"{ringing.cseq.number} ACK")
             ack.headers.add("Max-Forwards", "70")
             endpoint.receive(ack.encode(), FLOW, 0.3)
-            assert endpoint.legs() == {leg: "confirmed"}
+            kept = endpoint.keep(leg)
+            assert kept is not None
+            assert kept.state == "confirmed"
         found.append((endpoint, leg))
     for talks in (False, True):
         endpoint = fresh_endpoint()

@@ -239,7 +239,7 @@ class Adoption:
         if call is not None:
             core.transactions.move(tx.id, call.flow)
         if tx.state not in _IDLE:
-            core.out.append(Send(tx.flow, tx.data))
+            core.alarms.set(tx.id, "resend", self._now)
 
     # --- times and streams -----------------------------------------------------------------------
 

@@ -11,9 +11,12 @@ from router.sip.useragent import Why, fire
 
 
 def on_alarm(core: Core, owner: str, kind: str, now: float) -> None:
-    """An alarm went off: of a leg, or (``settle``) of one of our INVITEs."""
+    """An alarm went off: of a leg, or (``settle``, ``resend``) of one of our requests."""
     if kind == "settle":
         core.outstanding.pop(owner, None)
+        return
+    if kind == "resend":
+        core.take(core.transactions.resend(owner))
         return
     leg = core.legs.get(owner)
     if leg is not None:

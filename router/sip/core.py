@@ -15,6 +15,7 @@ from router.sip.ledger import Ledger
 from router.sip.leg import Leg, Outstanding, Purpose
 from router.sip.message import NameAddr, ParseError, Request, Response, Uri, response_to
 from router.sip.names import Names
+from router.sip.stateless import stateless_tag
 from router.sip.transaction import Transactions
 from router.sip.transaction_events import TransactionEvent, TransactionLimits
 from router.sip.uri import host_port
@@ -95,12 +96,12 @@ class Core:
         body: bytes = b"",
         tag: str | None = None,
     ) -> Response:
-        """Answer a request; without ``tag`` the To gets a fresh one (RFC 3261 8.2.6.2)."""
+        """Answer a request; without ``tag`` the To gets one made of the request, so that another
+        process answers the same request the same way (RFC 3261 8.2.6.2, 8.2.7)."""
         if body:
             headers = (*headers, ("Content-Type", SDP))
-        response = response_to(
-            request, status, reason or None, self.token() if tag is None else tag, headers, body
-        )
+        to_tag = stateless_tag(request) if tag is None else tag
+        response = response_to(request, status, reason or None, to_tag, headers, body)
         self.take(self.transactions.respond(tx, response, now))
         return response
 

@@ -22,7 +22,7 @@ from router.sip.gate import Gate
 from router.sip.keeping import keep
 from router.sip.kept import KeptLeg
 from router.sip.leg import Leg
-from router.sip.leg_table import LegEvent, State
+from router.sip.leg_table import LegEvent
 from router.sip.message import ParseError, Request, Uri
 from router.sip.names import Names
 from router.sip.overload import turn_away
@@ -307,19 +307,15 @@ class Endpoint:
         credentials: Credentials | None = None,
         streams: Mapping[int, int] | None = None,
         cseq_skip: int = CSEQ_SKIP,
-    ) -> Output:
-        """Go on with a leg of another process. Nothing is told of what was told there.
+    ) -> None:
+        """Go on with a leg of another process. Nothing is told of what was told there; what is
+        due is done by the next ``tick``.
 
         ``credentials`` as ``invite`` had them. ``streams``: numbers of streams there and here;
         those not named are gone, and what waits for an answer over one is sent again.
         ``cseq_skip`` leaves room for requests that the other process sent and nobody knows of.
         """
         Adoption(self._core, now, streams or {}, cseq_skip).adopt(kept, credentials)
-        return self._done(now)
-
-    def legs(self) -> dict[str, State]:
-        """The legs that are alive, and where they stand (see ``leg_table``)."""
-        return {leg.id: leg.state for leg in self._core.legs.values()}
 
     # --- registrations and addresses ------------------------------------------------------
 

@@ -215,6 +215,11 @@ class Transactions:
         if found is not None:
             self._machine.move(found, flow)
 
+    def resend(self, tx: str) -> list[Send]:
+        """What the transaction sent last once more, by the flow that it has now."""
+        found = self._machine.open.get(tx)
+        return [] if found is None else [Send(found.flow, found.data)]
+
     def state(self, tx: str) -> State:
         """Where a transaction stands; "terminated" when it is gone."""
         found = self._machine.open.get(tx)
