@@ -42,9 +42,9 @@ class RecordingsReader:
     """A reader of the journal: a recording is finished once, when its call has ended.
 
     A recording may have several segments (its worker died); all of them make one file, so they
-    are kept until the call ended and no segment is open. The position is kept in a file beside the
-    journal; it never passes the first fact of a recording that is not finished yet, so that a
-    crash finishes it again, to the same file.
+    are kept until the call ended and no segment is open. Position and what is open are kept in a
+    file beside the journal, so that a long talk holds nothing of the log; what a crash delivers
+    again is finished again, to the same file.
 
     A disk that is full holds up nothing: the log is told why there is no file, the segments stay
     and are tried again, by the next start at the latest. ``failed`` counts by cause.
@@ -61,16 +61,22 @@ class RecordingsReader:
         self._directory = directory
         self._state = state
         self._open: dict[str, Takes] = {}  # by call
-        self._written = self._read_position()
-        self._later: set[str] = set()  # calls with segments that found no room
+        self._written = 0
+        self._read_state()
+        # Calls with segments that found no room.
+        self._later = {
+            call for call, takes in self._open.items() if takes.ended and not takes.running
+        }
         self._again_at = 0.0
         self.failed = dict.fromkeys((DISK_FULL, WORKER_DIED, OTHER), 0)
 
-    def _read_position(self) -> int:
-        try:
-            return int(json.loads(self._state.read_text())["seq"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0
+    def _read_state(self) -> None:
+        """Where the last engine came to; nothing that can be read is the beginning."""
+        with suppress(OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
+            kept = json.loads(self._state.read_text())
+            position = int(kept["seq"])
+            self._open = msgspec.convert(kept.get("open", {}), dict[str, Takes])
+            self._written = position
 
     @property
     def position(self) -> int:
