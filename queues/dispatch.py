@@ -277,9 +277,9 @@ class Dispatch:
         waited_s = self.state.now - call.since
         rules = self.state.rules.queue(call.queue)
         short = end == "abandoned" and rules is not None and waited_s < rules.short_abandon_s
-        self.emit(
-            call.call, QueueVisitEnded(call.queue, end, waited_s, short, returned=call.returned)
-        )
+        cause = reason if end in ("overflowed", "removed") and reason != end else ""
+        ended = QueueVisitEnded(call.queue, end, waited_s, short, call.returned, cause)
+        self.emit(call.call, ended)
 
     def retire(self) -> None:
         """See off what the rules do not know: calls of gone queues, agents who are gone; and

@@ -85,7 +85,9 @@ class Story:
                 return self._widened(event)
             case CallChanged():
                 by = f" by {self._name(event.by)}" if event.by else ""
-                return f"Changed{by}: class {event.rank}, priority {event.priority}."
+                needs = tuple(sorted(event.skills.items()))
+                skills = f", needs {needs_of(needs)}" if needs else ""
+                return f"Changed{by}: class {event.rank}, priority {event.priority}{skills}."
             case CallPromoted():
                 waited = seconds(event.waited_s)
                 return f"Lifted over the classes after {waited} of waiting."
@@ -94,7 +96,8 @@ class Story:
             case QueueVisitEnded():
                 queue = queue_name(event.queue, self._names)
                 how = VISIT_ENDS.get(event.end, event.end)
-                return f"Left {queue} after {seconds(event.waited_s)}: {how}."
+                cause = f" ({event.cause})" if event.cause else ""
+                return f"Left {queue} after {seconds(event.waited_s)}: {how}{cause}."
             case WaitRaised():
                 return raised(event.reason, event.low_s, event.high_s)
         return self._callback(event)
@@ -145,5 +148,6 @@ class Story:
                 return f"The caller is on the line again, {self._name(event.agent)} is rung."
             case CallbackEnded():
                 how = CALLBACK_ENDS.get(event.end, event.end)
-                return f"The callback is over: {how}."
+                cause = f" ({event.cause})" if event.cause else ""
+                return f"The callback is over: {how}{cause}."
         return ""

@@ -269,6 +269,10 @@ def _ended(fold: Fold, case: Case, entry: Entry, event: router.CallEnded) -> Non
     fold.open_ticket(case, entry.at)
 
 
+def _second_life_ended(fold: Fold, case: Case, entry: Entry, event: router.SecondLifeEnded) -> None:
+    fold.record_changed(case).talked_s += event.talked_s
+
+
 def _callback_missed(fold: Fold, case: Case, entry: Entry, event: _CallbackMissed) -> None:
     text = f"Callback {event.attempt} reached nobody: {_clean(event.cause)}"
     fold.comment(Comment(entry.seq, entry.call, entry.at, FLOOR, text))
@@ -340,6 +344,7 @@ _STEPS: Mapping[str, Callable[..., None]] = {
     "CallTransferred": _transferred,
     "LegQuality": _quality,
     "CallEnded": _ended,
+    "SecondLifeEnded": _second_life_ended,
     "CallbackMissed": _callback_missed,
     "CallbackEnded": _callback_ended,
     "RecordingFinished": _recording_finished,

@@ -298,7 +298,11 @@ def test_the_story_says_what_waiting_changed() -> None:
         (61.0, CallbackReached("support", "anna", 2)),
         (62.0, CallbackEnded("support", "connected", 2)),
         (70.0, CallQueued("@anna", 0, 0, 80.0, returned=True)),
-        (71.0, object()),
+        (71.0, CallChanged("support", 0, 5, 9.0, {"de": 1}, "sveta")),
+        (72.0, QueueVisitEnded("support", "removed", 72.0, cause="moved by sveta")),
+        (73.0, QueueVisitEnded("night", "overflowed", 0.0, cause="queue closed")),
+        (74.0, CallbackEnded("support", "gave-up", 3, cause="busy")),
+        (75.0, object()),
     ]
     for seq, (at, event) in enumerate(facts):
         story.take(seq, at, event, None)
@@ -319,6 +323,10 @@ def test_the_story_says_what_waiting_changed() -> None:
         "The caller is on the line again, Anna is rung.",
         "The callback is over: connected.",
         "Back at the head of Anna's own queue after its agent was lost.",
+        "Changed by sveta: class 5, priority 0, needs the skill 'de' (level 1 or better).",
+        "Left support after 1 min 12 s: taken out of the queue (moved by sveta).",
+        "Left night after 0 s: moved on by the queue's rules (queue closed).",
+        "The callback is over: the caller was not reached (busy).",
     ]
 
 

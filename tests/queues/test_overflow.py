@@ -212,3 +212,21 @@ def test_what_the_rules_would_not_have_let_be_is_seen_to_after_a_restart() -> No
     for at, call, event in old.facts:
         new.apply(call, event, at)
     assert overflows(new.tick(2.0)) == [("c1", "voicemail", "nobody signed in")]
+
+
+def test_the_end_of_a_visit_names_its_cause() -> None:
+    queues = {"main": QueueRules(wait_max_s=30.0), "side": QueueRules(join_when="signed-in")}
+    watched = Watched(rules(queues))
+    watched.enqueue("c1", "side", 0.0)
+    watched.enqueue("c2", "main", 0.0)
+    watched.enqueue("c3", "main", 1.0)
+    watched.enqueue("c4", "main", 2.0)
+    watched.move("c3", "side", 3.0, by="sveta")
+    watched.leave("c4", 4.0, "abandoned")
+    watched.tick(30.0)
+    assert [(e.end, e.cause) for e in events(watched.effects, QueueVisitEnded)] == [
+        ("overflowed", "nobody signed in"),
+        ("removed", "moved by sveta"),
+        ("abandoned", ""),
+        ("overflowed", "waited too long"),
+    ]

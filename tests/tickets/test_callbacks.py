@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from queues.events import CallbackEnded, CallbackMissed
+from router.events import CallConnected, SecondLifeEnded
 from tests.tickets.entries import facts_of_call, numbered
 from tickets.events import TicketClosed
 from tickets.reader import RecordsReader
@@ -15,14 +16,16 @@ async def test_the_agent_who_called_back_has_the_ticket(database: AsyncEngine) -
     facts = [
         *facts_of_call("c", outcome="callback-requested"),
         (1100.0, "c", CallbackMissed("sales", 1, "no-answer", 1400.0)),
+        (1410.0, "c", CallConnected("a2", "bob", "sales", 400.0)),
         (1410.0, "c", CallbackEnded("sales", "connected", 2, "bob")),
+        (1500.0, "c", SecondLifeEnded("bye", "sales", "bob", 0.0, 90.0)),
     ]
     await RecordsReader(database).apply(numbered(facts))
     detail = await TicketStore(database).ticket_of_call("c")
     assert detail is not None
     ticket = detail.ticket
     assert (ticket.status, ticket.due_at, ticket.agent) == ("awaiting-disposition", None, "bob")
-    assert detail.record.outcome == "callback-requested"
+    assert (detail.record.outcome, detail.record.talked_s) == ("callback-requested", 25.0 + 90.0)
     assert [comment.text for comment in detail.comments] == [
         "Callback 1 reached nobody: no-answer",
         "Called back and connected",
