@@ -117,13 +117,15 @@ class OfferEnded:
 
 @dataclass(frozen=True, slots=True)
 class QueueVisitEnded:
-    """``returned``: the end of the wait after a lost agent; figures count the visit once."""
+    """``returned``: the end of the wait after a lost agent; figures count the visit once.
+    ``cause`` is why the floor ended it: of an overflow, or who moved the call elsewhere."""
 
     queue: str
     end: VisitEnd
     waited_s: float
     short: bool = False
     returned: bool = False
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
