@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,3 +138,13 @@ async def test_an_address_or_method_that_is_none(node: Node) -> None:
             answer = await client.request(method, path)
             assert answer.status_code == status
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_page_about_the_interface_names_every_route(node: Node) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    routes = {
+        f"{method.upper()} {path}"
+        for path, methods in node.app.openapi()["paths"].items()
+        for method in methods
+    }
+    assert {route for route in routes if f"`{route}`" not in page} == set()
