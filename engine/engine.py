@@ -66,6 +66,7 @@ from tickets.store import TicketStore
 log = logging.getLogger(__name__)
 
 CLOSE_FILES_S = 2.0
+READ_FIRST_S = 0.2  # what phones said while no engine was there comes before what is overdue
 NEEDS_RESTART = ("data_dir", "sip", "media", "recordings", "api", "store", "journal", "tickets")
 
 
@@ -221,6 +222,7 @@ class Engine:
             self.journal, self._parts.reader, self._parts.state
         )
         self.turns.pause()
+        self.timers.hold()
         supervisor = life_of("supervisor", os.getppid())
         settled = recovery.settle(
             self,
@@ -261,6 +263,7 @@ class Engine:
         self.liveness.start()
         self._tasks.start(self._know_callers())
         await self.transport.start()
+        self.timers.release(self.clock.now() + READ_FIRST_S)
         self.ready_since = self.clock.now()
 
     async def _know_callers(self) -> None:

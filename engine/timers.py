@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+import math
 from collections.abc import Callable, Hashable
 
 from engine.clock import Clock
@@ -30,6 +31,7 @@ class Timers:
         self._count = 0
         self._handle: asyncio.TimerHandle | None = None
         self._handle_at = 0.0
+        self._not_before = -math.inf
 
     def set(self, name: Hashable, at: float, call: Callable[[], None]) -> None:
         """Run ``call`` at ``at`` unless the name is set again or cleared before."""
@@ -43,6 +45,18 @@ class Timers:
 
     def clear(self, name: Hashable) -> None:
         self._wanted.pop(name, None)
+
+    def hold(self) -> None:
+        """Nothing fires until ``release``: what came meanwhile is to be read first."""
+        self._not_before = math.inf
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def release(self, at: float) -> None:
+        """Go on at ``at``; what is overdue then fires in the order of its times."""
+        self._not_before = at
+        self._arm()
 
     def __len__(self) -> int:
         return len(self._wanted)
@@ -61,9 +75,9 @@ class Timers:
     def _arm(self) -> None:
         while self._heap and not self._is_wanted(self._heap[0]):
             heapq.heappop(self._heap)
-        if not self._heap:
+        at = max(self._heap[0][0], self._not_before) if self._heap else math.inf
+        if at == math.inf:
             return
-        at = self._heap[0][0]
         if self._handle is not None:
             if self._handle_at <= at:
                 return

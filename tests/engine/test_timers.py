@@ -106,3 +106,18 @@ def test_after_close_nothing_fires(bench: Bench) -> None:
     bench.loop.pass_time(5.0)
     assert bench.fired == []
     assert len(bench.timers) == 0
+
+
+def test_held_nothing_fires_and_what_is_overdue_keeps_its_order(bench: Bench) -> None:
+    """A phone answered while no engine was there: its datagram is read before it rang out."""
+    bench.set("before", 1.0)
+    bench.timers.hold()
+    for name, after in (("late", 3.0), ("early", 2.0), ("future", 6.0)):
+        bench.set(name, after)
+    bench.set("cleared", 1.5)
+    bench.loop.pass_time(4.0)
+    assert bench.fired == []
+    bench.timers.release(START + 4.5)
+    bench.timers.clear("cleared")
+    bench.loop.pass_time(5.0)
+    assert bench.fired == [("before", 4.5), ("early", 4.5), ("late", 4.5), ("future", 6.0)]
