@@ -27,7 +27,6 @@ from router.sip.target import Target
 
 LOOK_S = 0.004
 RINGS_S = (0.1, 1.0)
-ABANDONS_EVERY = 12  # callers
 CALLS_PER_S = 25.0
 PRIORITY = -10  # of the thread, where it may: late packets of ours are no gaps of Offhook's
 
@@ -39,6 +38,7 @@ class Shape:
     callers: int
     talk_s: tuple[float, float]
     abandon_s: tuple[float, float] = (5.0, 60.0)
+    abandons_every: int = 12  # callers
 
 
 @dataclass(slots=True)
@@ -140,9 +140,17 @@ class Load:
             time.sleep(0.02)
         self._do(self._agents.registering.clear)
 
-    def moves(self, number: str) -> None:
-        """This caller may be transferred from now on: the agent's leg may end."""
-        self._do(lambda: self.moving.add(number))
+    def moves(self, number: str) -> bool:
+        """This caller may be transferred from now on: the agent's leg may end. Whether the
+        caller still talks and nobody has hung up."""
+        call = self._by_number[number]
+
+        def move() -> None:
+            if call.talked and not call.wished:
+                self.moving.add(number)
+
+        self._do(move)
+        return number in self.moving
 
     def after(self, pause_s: float, work: Callable[[], None]) -> None:
         """In this thread; also from ``on_moment``."""
@@ -246,7 +254,7 @@ class Load:
             )
         )
         self.on_moment("invite")
-        if len(self.all) % ABANDONS_EVERY == 0:
+        if len(self.all) % self.shape.abandons_every == 0:
             self._later(self.shape.abandon_s, lambda: self._gives_up(call))
 
     def _of_caller(self, event: sip.Effect | sip.Event) -> None:
@@ -342,6 +350,9 @@ class Load:
 
     def _agent_leaves(self, talk: Talk) -> None:
         if talk.leg not in self._talks or talk.caller.wished:
+            return
+        if talk.caller.number in self.moving:  # the agent's end alone may not be the caller's
+            self._caller_leaves(talk.caller)
             return
         talk.caller.wished = "agent"
         self.on_moment("hang-up")

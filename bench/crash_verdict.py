@@ -85,7 +85,11 @@ def judge(folder: Path, load: Load, kills: list[Span], patience_s: float = 40.0)
         elif row.tickets > 1:
             verdict.ticketed_twice.append(call.number)
         outcome = row.outcome if row is not None else "none"
-        abandoned = () if call.talked and call.number not in load.moving else _ABANDONED
+        abandoned: tuple[str, ...] = (
+            () if call.talked and call.number not in load.moving else _ABANDONED
+        )
+        if not call.up:  # it gave up before it was picked up
+            abandoned = (*_ABANDONED, "left-in-ivr")
         if not call.over:
             verdict.lost.setdefault(call.number, "never ended")
         elif outcome not in ("answered", *abandoned):
