@@ -50,6 +50,7 @@ class Phone:
         self._clock = clock
         self._timers = timers
         self._journal = journal
+        self._after: list[tuple[list[sip.Effect], int]] | None = None  # of steps within this one
         self._late: dict[object, int] = {}  # by peer: what its last datagram waits for
         self._due: float | None = None
         self.streams: Mapping[int, int] = {}  # of an earlier engine, there and here
@@ -94,15 +95,21 @@ class Phone:
         touched = self._endpoint.registrar.take_touched()
         seq = self.on_touched(touched, cause) if touched else 0
         before = self._journal.last_seq
+        outer, self._after = self._after, []
         self._tell(events)
         self._keep()
+        later, self._after = self._after, outer
         if events and self._journal.last_seq > before:
             seq = self._journal.last_seq
         due = self._endpoint.next_deadline
         if due is not None and (self._due is None or due < self._due):
             self._due = due
             self._timers.set("sip", due, self._tick)
-        self._send(sends, seq)
+        for batch, needed in [(sends, seq), *later]:
+            if outer is None:
+                self._send(batch, needed)
+            else:  # what a taker of an event asks for leaves after what the event came with
+                outer.append((batch, needed))
 
     def _tell(self, events: list[sip.Event]) -> None:
         for event in events:

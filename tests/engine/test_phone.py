@@ -54,7 +54,9 @@ class PlayedEndpoint:
         return self._give()
 
     def hang_up(self, leg: str, now: float, status: int, reason: str) -> list[Any]:
-        raise MisuseError("that leg is over")
+        if leg != "up":
+            raise MisuseError("that leg is over")
+        return [sent("BYE")]
 
 
 class Set:
@@ -170,3 +172,11 @@ def test_the_answer_to_a_register_waits_until_it_is_written_down(telephone: Set)
     assert telephone.seen == ["cancel"]
     telephone.journal.sync()
     assert telephone.seen == ["cancel", "200 OK"]
+
+
+def test_what_an_event_s_taker_sends_leaves_after_what_came_with_the_event(
+    telephone: Set,
+) -> None:
+    telephone.phone.on[sip.Answered] = lambda event: telephone.phone.hang_up("up", 488, "no codec")
+    telephone.receive(sip.Answered("up", b""), sent("ACK"))
+    assert telephone.seen == ["ACK", "BYE"]
