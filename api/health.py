@@ -14,7 +14,7 @@ from engine.stores import trouble
 router = APIRouter(tags=["health"])
 
 RECORDS = "records"
-Part = Literal["starting", "stopping", "journal", "overload", "workers", "database"]
+Part = Literal["starting", "stopping", "draining", "journal", "overload", "workers", "database"]
 
 
 class Alive(Shape):
@@ -46,6 +46,8 @@ def reasons(engine: Engine) -> list[Part]:
         found.append("starting")
     if not engine.arrivals.accepting:
         found.append("stopping")
+    if engine.arrivals.drains_to is not None:
+        found.append("draining")
     refusal = engine.arrivals.capacity.why()
     if refusal == "journal":
         found.append("journal")

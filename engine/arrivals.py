@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from config.settings import Settings
 from engine.capacity import Capacity
 from router import inputs as on
 from router.call import Call, CallRules
 from router.sip import effects as sip
+from router.sip.uri import Uri
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -31,6 +34,7 @@ class Arrivals:
         self._engine = engine
         self._recordings_dir = recordings_dir
         self.accepting = True
+        self.drains_to: str | None = None  # while it drains: a SIP URI for new calls, "" for none
         self.capacity = Capacity(
             settings.sip.limits,
             lambda: len(engine.turns.calls),
@@ -63,6 +67,9 @@ class Arrivals:
             retry = str(self._settings.sip.limits.retry_after_s)
             engine.phone.reject(event.leg, 503, (("Retry-After", retry),))
             return
+        if self.drains_to is not None and not (event.agent and event.dialled in self._codes):
+            self._send_away(event, self.drains_to)
+            return
         if event.agent:
             self._agent_dials(event)
             return
@@ -71,6 +78,17 @@ class Arrivals:
         if engine.floor.is_blocked(event.caller, queue):
             destination = on.Destination("nowhere", "blocked")
         self._begin(event, destination)
+
+    def _send_away(self, event: sip.Invited, peer: str) -> None:
+        """A node that drains: to the peer (RFC 3261 21.3.3), or later (21.5.4)."""
+        if peer:
+            uri = Uri.parse(peer)
+            contact = replace(uri, user=uri.user or quote(event.dialled))
+            headers = (("Contact", f"<{contact}>"),)
+            self._engine.phone.reject(event.leg, 302, headers)
+        else:
+            retry = str(self._settings.sip.limits.retry_after_s)
+            self._engine.phone.reject(event.leg, 503, (("Retry-After", retry),))
 
     def _begin(
         self,

@@ -113,6 +113,7 @@ class Handover(NamedTuple):
     api: Listening
     workers: tuple[WorkerAt, ...]
     starts: int  # 1 for the first engine of this supervisor
+    drain: str | None = None  # takes no new calls but sends them there, "" for nowhere
 
     def to_json(self) -> str:
         return json.dumps(
@@ -121,6 +122,7 @@ class Handover(NamedTuple):
                 "api": self.api._asdict(),
                 "workers": [worker._asdict() for worker in self.workers],
                 "starts": self.starts,
+                "drain": self.drain,
             }
         )
 
@@ -136,6 +138,7 @@ class Handover(NamedTuple):
             Listening(**{**fields["api"], "fd": fds[-1]}),
             tuple(WorkerAt(**item) for item in fields["workers"]),
             fields["starts"],
+            fields["drain"],
         )
 
 
@@ -172,3 +175,8 @@ def socket_folder(data_dir: str) -> str:
     if os.stat(short).st_uid != os.getuid():
         raise MisuseError(f"{short} belongs to somebody else; give a shorter data_dir")
     return short
+
+
+def control_path(data_dir: str) -> str:
+    """Where the supervisor of this data_dir listens (engine.control)."""
+    return os.path.join(socket_folder(data_dir), "control.sock")

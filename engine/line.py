@@ -6,6 +6,9 @@ A pair of unix sockets (SOCK_SEQPACKET); a message is a JSON object of one packe
 |---|---|
 | ``{"waiting": version}`` | everything is loaded; it holds nothing yet |
 | ``{"up": calls}`` | it is ready; so many calls of its forerunner go on in it |
+| ``{"failed": why}`` | it cannot be the engine: the configuration is wrong |
+| ``{"reloaded": why not}`` | empty where the configuration was reloaded |
+| ``{"left": [calls, callbacks]}``, ``{"drained": callbacks}`` | how far the drain is |
 | ``{"hold": stream}`` and the stream | keep a duplicate of this SIP stream |
 | ``{"drop": slot}`` | that one is closed |
 
@@ -13,6 +16,9 @@ A pair of unix sockets (SOCK_SEQPACKET); a message is a JSON object of one packe
 |---|---|
 | ``{"streams": [stream]}`` and these | what was held for the engine before |
 | ``{"go": handover}``, the ledger and the listeners | be the engine from now on |
+| ``{"end": true}`` | write everything down and end at once; another takes over |
+| ``{"drain": where to}`` | take no new calls (a SIP URI that gets them, or "") |
+| ``{"reload": true}`` | read the configuration |
 """
 
 from __future__ import annotations

@@ -8,44 +8,45 @@ A spare engine stands by: a process that has loaded everything and holds nothing
 engine that dies is followed in a moment.
 
 Order of an end (SIGTERM, SIGINT): the engine first, which drains; then the workers. A second
-signal does not wait for the drain. SIGHUP goes on to the engine (reload).
+signal does not wait for the drain. SIGHUP is an upgrade (engine.upgrade), which reads the
+configuration anew, too.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import resource
 import signal
 import socket
 import sys
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from config.errors import PeerError
 from engine.children import Backoff, Child, kill, reap, start
-from engine.handover import EXIT_CONFIG, Handover, SupervisorPlan, WorkerAt
+from engine.control import Control, callbacks_text, left_text
+from engine.handover import EXIT_CONFIG, Handover, SupervisorPlan, WorkerAt, control_path
 from engine.held import Held
 from engine.line import VARIABLE, Heard, Line, hand_over, pair
 from engine.listeners import listening, open_listeners
+from engine.run_files import lock, say, url_of, write_state
+from engine.upgrade import Upgrade
 from engine.waiting import Waiter
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-ENGINE, SPARE = "engine", "spare"
+# The engine; the one that is loaded and waits for its death; the one that an upgrade replaces it
+# by; one that waited and is not wanted any more.
+ENGINE, SPARE, NEXT, UNWANTED = "engine", "spare", "next", "unwanted"
+ENGINES = (ENGINE, SPARE, NEXT)
 SPARE_AFTER_S = 0.5  # an engine that has just begun has the machine for itself
-
-
-class BusyError(PeerError):
-    """Another supervisor works on this data_dir."""
 
 
 def run(plan: SupervisorPlan) -> int:
     """Run until told to end; the exit status. PeerError where it cannot begin."""
     folder = os.path.join(plan.data_dir, "run")
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    lock = _lock(folder)
+    locked = lock(folder)
     _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     try:
@@ -59,7 +60,7 @@ def run(plan: SupervisorPlan) -> int:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(folder, "supervisor.json"))
     finally:
-        os.close(lock)
+        os.close(locked)
 
 
 def replace_process(plan: SupervisorPlan) -> NoReturn:
@@ -86,8 +87,7 @@ class Supervisor:
         ]
         self._sip, self._api = tuple(bound[:-1]), bound[-1]
         self._commands = {worker.name: worker.command for worker in plan.workers}
-        self._commands[ENGINE] = plan.engine
-        self._commands[SPARE] = plan.engine
+        self._commands |= dict.fromkeys(ENGINES, plan.engine)
         self._backoff = {name: Backoff() for name in self._commands}
         self._starts = dict.fromkeys(self._commands, 0)
         self._children: dict[int, Child] = {}
@@ -96,34 +96,73 @@ class Supervisor:
         self._kill_at = 0.0
         self._status = 0
         self._held = Held(plan.streams_max)
+        self._control = Control(control_path(plan.data_dir), waiter)
+        self._upgrade = Upgrade(self)
+        self._drain: str | None = None  # where new calls are sent while it drains, "" for nowhere
 
     def run(self) -> int:
         for name in self._commands:
-            if name != SPARE:
-                self._start(name)
+            if name not in (SPARE, NEXT):
+                self.start(name)
         while self._children or not self._ending:
             signals, fds = self._waiter.wait(self._patience_s())
             if signals & {signal.SIGTERM, signal.SIGINT}:
                 self._end()
-            elif signal.SIGHUP in signals:
-                self._signal_engine(signal.SIGHUP)
+            elif signal.SIGHUP in signals and not self._ending:
+                self._upgrade.begin()
             for child in [c for c in self._children.values() if c.line and c.line.fileno() in fds]:
                 self._hear(child)
+            for request in self._control.heard(fds):
+                self._obey(request)
             self._reap()
             self._start_what_is_due()
+            if self._upgrade.stage and time.monotonic() >= self._upgrade.deadline:
+                self._upgrade.late()
             self._end_goes_on()
+        self._control.close()
+        self._held.close()
         return self._status
+
+    def child(self, name: str) -> Child | None:
+        return next((child for child in self._children.values() if child.name == name), None)
+
+    def tell(self, what: str, text: str, status: int | None = None) -> None:
+        """To the log, and to those who asked for ``what``."""
+        say(text)
+        self._control.tell(what, text, status)
+
+    def _obey(self, request: dict[str, Any]) -> None:
+        """Somebody at a terminal."""
+        what = str(request.get("do"))
+        engine = self.child(ENGINE)
+        line = engine.line if engine is not None else None
+        if self._ending:
+            self._control.tell(what, "offhook is ending", 1)
+        elif what == "upgrade":
+            self._upgrade.begin()
+        elif what == "drain":
+            self._drain = str(request.get("to") or "")
+            self.tell(what, "draining: no new calls are taken")
+            if line is not None:
+                line.say({"drain": self._drain})
+        elif what != "reload":
+            self._control.tell(what, f"this version knows no {what}", 2)
+        elif line is None or not line.say({"reload": True}):
+            self._control.tell(what, "no engine runs at this moment; ask again", 1)
 
     # --- starting and restarting --------------------------------------------------------------
 
-    def _start(self, name: str) -> None:
+    def start(self, name: str) -> None:
+        """Start a child; an engine that is loaded already need not be started."""
         self._due.pop(name, None)
         if name == ENGINE and self._promote():
+            return
+        if name == SPARE and self.child(SPARE) is not None:
             return
         self._starts[name] += 1
         environment, inherited, line = dict(os.environ), [], None
         environment.setdefault("MALLOC_ARENA_MAX", "2")  # threads that mostly wait need no more
-        if name in (ENGINE, SPARE):
+        if name in ENGINES:
             line, theirs = pair()
             environment[VARIABLE] = f"{theirs.fileno()} {name}"
             inherited = [theirs.fileno()]
@@ -137,26 +176,37 @@ class Supervisor:
         self._write_state()
 
     def _promote(self) -> bool:
-        """The spare, where there is one, is the engine from now on."""
-        spare = next((c for c in self._children.values() if c.name == SPARE), None)
-        if spare is None:
+        """One that waits, where there is one, is the engine from now on: the next version, or
+        the spare."""
+        following, spare = self.child(NEXT), self.child(SPARE)
+        if following is not None and (following.version or spare is None):
+            chosen = following
+            if spare is not None:  # of the old version
+                self._children[spare.pid] = spare._replace(name=UNWANTED)
+                kill(spare.pid, signal.SIGKILL)
+        elif spare is not None:
+            chosen = spare
+        else:
             return False
         self._starts[ENGINE] += 1
-        self._children[spare.pid] = spare._replace(name=ENGINE, started=time.monotonic())
-        self._hand_over(spare.line)
+        self._children[chosen.pid] = chosen._replace(name=ENGINE, started=time.monotonic())
+        self._hand_over(chosen.line)
+        if chosen.name == NEXT:
+            self._upgrade.took_over()
         self._write_state()
         return True
 
     def _hand_over(self, line: Line | None) -> None:
         """Where it is dead already its end is reaped like any other."""
         workers = tuple(WorkerAt(worker.name, worker.socket) for worker in self._plan.workers)
-        handover = Handover(self._sip, self._api, workers, self._starts[ENGINE])
+        starts = self._starts[ENGINE]
+        handover = Handover(self._sip, self._api, workers, starts, self._drain)
         if line is not None:
             listeners = [item.fd for item in (*self._sip, self._api)]
             closed = self._held.give(line)
             hand_over(line, handover, self._held.ledger_fd, listeners)
             if closed:
-                _say(f"{closed} TCP streams were cut in the middle of a message and are closed")
+                say(f"{closed} TCP streams were cut in the middle of a message and are closed")
 
     def _hear(self, child: Child) -> None:
         """What an engine says, all of it."""
@@ -184,14 +234,28 @@ class Supervisor:
             self._held.drop(int(message["drop"]))
         elif "waiting" in message:
             self._children[pid] = self._children[pid]._replace(version=str(message["waiting"]))
+            if self._children[pid].name == NEXT:
+                self._upgrade.loaded(self._children[pid].version)
             self._write_state()
-        elif "up" in message and self._plan.spare and not self._ending:
-            self._due[SPARE] = time.monotonic() + SPARE_AFTER_S
+        elif "failed" in message:
+            self._upgrade.failed(str(message["failed"]))
+        elif "up" in message:
+            self._upgrade.up(int(message["up"]))
+            if self._plan.spare and not self._ending:
+                self._due[SPARE] = time.monotonic() + SPARE_AFTER_S
+        elif "reloaded" in message:
+            why = str(message["reloaded"])
+            self._control.tell("reload", why or "the configuration is reloaded", 1 if why else 0)
+        elif "left" in message:
+            self._control.tell("drain", left_text(*message["left"]))
+        elif "drained" in message and self._drain is not None and not self._ending:
+            self.tell("drain", f"drained{callbacks_text(message['drained'])}; offhook ends", 0)
+            self._end()
 
     def _start_what_is_due(self) -> None:
         now = time.monotonic()
         for name in [name for name, at in self._due.items() if at <= now]:
-            self._start(name)
+            self.start(name)
 
     def _reap(self) -> None:
         for pid, code in reap(self._children):
@@ -202,16 +266,26 @@ class Supervisor:
                 child.line.close()
             lived_s = time.monotonic() - child.started
             if self._ending:
-                _say(f"{child.name} (pid {pid}) ended: {code}")
+                say(f"{child.name} (pid {pid}) ended: {code}")
                 continue
             if child.name == ENGINE and code == EXIT_CONFIG and self._starts[ENGINE] == 1:
-                _say("the engine cannot run with this configuration")
+                say("the engine cannot run with this configuration")
                 self._status = EXIT_CONFIG
                 self._end()
                 continue
+            if child.name == UNWANTED:
+                continue
+            if child.name == NEXT:
+                self._upgrade.failed(f"the version on disk does not start ({code})")
+                continue
+            if child.name == ENGINE and self._upgrade.stage == "ending":
+                self._due[ENGINE] = time.monotonic()
+                continue
+            if child.name == ENGINE:
+                self._upgrade.engine_died(code)
             pause_s = self._backoff[child.name].died(lived_s)
             looping = ", it dies again and again" if pause_s >= 1.0 else ""
-            _say(
+            say(
                 f"{child.name} (pid {pid}) died after {lived_s:.1f} s: {code}; "
                 f"it starts again in {pause_s:.2f} s{looping}"
             )
@@ -222,6 +296,8 @@ class Supervisor:
         deadlines = list(self._due.values())
         if self._ending:
             deadlines.append(self._kill_at)
+        if self._upgrade.stage:
+            deadlines.append(self._upgrade.deadline)
         if not deadlines:
             return 3600.0
         return max(min(deadlines) - time.monotonic(), 0.0)
@@ -234,7 +310,7 @@ class Supervisor:
         if self._ending:
             self._kill_at = time.monotonic()
             return
-        _say("ending: the engine drains")
+        say("ending: the engine drains")
         self._ending = ENGINE
         self._end_spares()
         self._kill_at = time.monotonic() + self._plan.engine_stop_s
@@ -253,17 +329,17 @@ class Supervisor:
             late = [
                 child
                 for child in self._children.values()
-                if self._ending != ENGINE or child.name in (ENGINE, SPARE)
+                if self._ending != ENGINE or child.name in ENGINES
             ]
             for child in late:
-                _say(f"{child.name} (pid {child.pid}) does not end and is killed")
+                say(f"{child.name} (pid {child.pid}) does not end and is killed")
                 kill(child.pid, signal.SIGKILL)
             self._kill_at = time.monotonic() + 1.0
 
     def _end_spares(self) -> None:
         """Who waits holds nothing: it may be killed at any moment."""
         for child in self._children.values():
-            if child.name == SPARE:
+            if child.name in (SPARE, NEXT):
                 kill(child.pid, signal.SIGKILL)
 
     def _signal_engine(self, number: signal.Signals) -> None:
@@ -276,11 +352,11 @@ class Supervisor:
     def _write_state(self) -> None:
         """``run/supervisor.json``: who runs and where, for ``offhook`` and for people."""
         pids = {child.name: child.pid for child in self._children.values()}
-        spare = next((c for c in self._children.values() if c.name == SPARE), None)
+        spare = self.child(SPARE)
         state = {
             "pid": os.getpid(),
             "sip": [item._asdict() for item in self._sip],
-            "api": {**self._api._asdict(), "url": f"http://{_netloc(*self._api[1:3])}"},
+            "api": {**self._api._asdict(), "url": url_of(*self._api[1:3])},
             "engine": {"pid": pids.get(ENGINE), "starts": self._starts[ENGINE]},
             "spare": {"pid": spare.pid if spare else None, "waits": bool(spare and spare.version)},
             "workers": [
@@ -293,36 +369,7 @@ class Supervisor:
                 for worker in self._plan.workers
             ],
         }
-        path = os.path.join(self._folder, "supervisor.json")
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump(state, file, indent=1)
-        os.replace(path + ".new", path)
-
-
-def _netloc(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _lock(folder: str) -> int:
-    """One supervisor for one data_dir: the kernel drops the lock with the process."""
-    fd = os.open(os.path.join(folder, "supervisor.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.read(fd, 32).decode() or "unknown"
-        os.close(fd)
-        raise BusyError(
-            f"{os.path.dirname(folder)} is in use by another offhook (pid {pid}); "
-            "end it, or give this one a data_dir of its own"
-        ) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, str(os.getpid()).encode(), 0)
-    return fd
-
-
-def _say(text: str) -> None:
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-    print(f"{stamp}Z supervisor: {text}", file=sys.stderr, flush=True)
+        write_state(self._folder, state)
 
 
 def main(arguments: list[str]) -> int:
@@ -332,7 +379,7 @@ def main(arguments: list[str]) -> int:
     try:
         return run(plan)
     except PeerError as error:
-        _say(str(error))
+        say(str(error))
         return EXIT_CONFIG
 
 

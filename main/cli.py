@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="end with one JSON object")
 
     _rehearsals(commands)
+    _node(commands)
     _explanations(commands)
 
     phones = commands.add_parser("phones", help="show the agents' SIP accounts (with passwords)")
@@ -85,6 +86,12 @@ def _rehearsals(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
     simulate_arguments.add_parser(commands)
     staff_arguments.add_parser(commands)
+
+
+def _node(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from main import node_arguments
+
+    node_arguments.add_parsers(commands)
 
 
 def _explanations(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -154,6 +161,12 @@ def _replay(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _ask_the_node(options: argparse.Namespace) -> int:
+    from main.node import run
+
+    return run(options)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "check": _check,
@@ -162,6 +175,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "staff": _staff,
     "why": _why,
     "replay": _replay,
+    "upgrade": _ask_the_node,
+    "drain": _ask_the_node,
+    "reload": _ask_the_node,
     "phones": _phones,
     "token": _token,
 }

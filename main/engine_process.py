@@ -25,6 +25,7 @@ from engine.journal import Journal
 from engine.kept_streams import KeptStreams
 from engine.ledger import Ledger
 from engine.line import Given, Line
+from engine.orders import Orders
 from engine.registry import product_registry
 from engine.sounds import sounds_of
 from engine.state import open_state
@@ -100,12 +101,18 @@ async def run(config: Path | None, given: Given, line: Line) -> None:
         loop.add_signal_handler(number, stopping.set)
     await engine.start()
     tasks = Tasks("engine process")
-    loop.add_signal_handler(signal.SIGHUP, lambda: tasks.start(reload(engine, config, prompts)))
+
+    def reload_now() -> None:
+        tasks.start(reload(engine, config, prompts, line))
+
+    loop.add_signal_handler(signal.SIGHUP, reload_now)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     line.say({"up": len(engine.turns.calls)})
+    orders = Orders(line, engine, handover.drain, reload_now)
     await serve_api(engine, handover, stopping)
+    await orders.close()
     await tasks.close()
     await engine.stop()
 
@@ -122,8 +129,8 @@ async def _migrate(database: AsyncEngine) -> None:
         log.error("the database is away, records follow when it is back: %s", type(error).__name__)
 
 
-async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> None:
-    """SIGHUP: new settings and flows for calls to come; a wrong file changes nothing."""
+async def reload(engine: Engine, config: Path | None, prompts: PromptStore, line: Line) -> None:
+    """New settings and flows for calls to come; a wrong file changes nothing."""
     try:
         settings, flows = load(config)
         secrets = load_secrets(settings)
@@ -131,9 +138,11 @@ async def reload(engine: Engine, config: Path | None, prompts: PromptStore) -> N
         sounds = await sounds_of(settings, prompts)
     except PeerError as error:
         log.error("not reloaded: %s", error)
+        line.say({"reloaded": str(error)})
         return
     engine.reload(settings, secrets, flows, sounds)
     log.info("configuration reloaded")
+    line.say({"reloaded": ""})
 
 
 async def serve_api(engine: Engine, handover: Handover, stopping: asyncio.Event) -> None:
@@ -173,12 +182,26 @@ async def _until(event: asyncio.Event) -> None:
     await event.wait()
 
 
-def main(given: Given, line: Line) -> int:
-    """The engine's whole life; the exit code. The arguments are those of the process."""
+def _options() -> argparse.Namespace:
     options = argparse.ArgumentParser()
     options.add_argument("--config", type=Path)
     options.add_argument("--log-level", default="info")
-    chosen = options.parse_args()
+    return options.parse_args()
+
+
+def check() -> str:
+    """Why an engine could not run with the configuration as it is, or ""."""
+    try:
+        settings, _ = load(_options().config)
+        load_secrets(settings)
+    except PeerError as error:
+        return str(error)
+    return ""
+
+
+def main(given: Given, line: Line) -> int:
+    """The engine's whole life; the exit code. The arguments are those of the process."""
+    chosen = _options()
     set_up(chosen.log_level)
     try:
         uvloop.run(run(chosen.config, given, line))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import sys
 import threading
 
+from engine.handover import EXIT_CONFIG
 from engine.line import line_and_role, take_over
 
 SPARE_NICE = 5  # a spare is in nobody's way while it loads
@@ -20,6 +22,7 @@ SPARE_NICE = 5  # a spare is in nobody's way while it loads
 def main() -> int:
     """The exit code of the engine's process."""
     line, role = line_and_role()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the engine runs
     gc.disable()
     if role == "spare":
         # Nice belongs to a thread (setpriority(2)) and cannot be lowered again: so the thread
@@ -28,11 +31,17 @@ def main() -> int:
         loading.start()
         loading.join()
     from main.cli import version
+    from main.engine_process import check
     from main.engine_process import main as engine
 
     gc.collect()
     gc.freeze()
     gc.enable()
+    if role == "next":
+        why_not = check()
+        if why_not:
+            line.say({"failed": why_not})
+            return EXIT_CONFIG
     line.say({"waiting": version()})
     given = take_over(line)
     return engine(given, line) if given is not None else 0

@@ -10,11 +10,27 @@ import json
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from engine.line import VARIABLE, line_and_role, take_over
+from engine.line import VARIABLE, Line, line_and_role, take_over
+
+
+def obey(line: Line, say: Callable[[str], None]) -> None:
+    """Say each order; make way where that is one, and answer the others as if all was done."""
+    while (heard := line.hear()) is not None:
+        (order,) = heard.message
+        say(order)
+        if order == "end":
+            os._exit(0)
+        elif order == "reload":
+            line.say({"reloaded": ""})
+        elif order == "drain":
+            line.say({"left": [3, 1]})
+            line.say({"drained": 1})
 
 
 def main(fifo: str, name: str, behaviour: str) -> None:
@@ -28,7 +44,8 @@ def main(fifo: str, name: str, behaviour: str) -> None:
     line = None
     if VARIABLE in os.environ:
         line, role = line_and_role()
-        line.say({"waiting": "1.2.3"})
+        refuses = role == "next" and Path(fifo).with_name("refuses").exists()
+        line.say({"failed": "line 3: nonsense"} if refuses else {"waiting": "1.2.3"})
         if role != "engine":
             say(f"{role} waits")
         taken = take_over(line)
@@ -41,7 +58,8 @@ def main(fifo: str, name: str, behaviour: str) -> None:
     if behaviour.startswith("exit"):
         sys.exit(int(behaviour[4:]))
     if line is not None:
-        line.say({"up": 0})
+        line.say({"up": 2})
+        threading.Thread(target=obey, args=(line, say), daemon=True).start()
     while True:
         number = signal.sigwait(watched)
         say(signal.Signals(number).name)

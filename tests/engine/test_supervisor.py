@@ -16,7 +16,14 @@ from typing import Any
 
 import pytest
 
-from engine.handover import EXIT_CONFIG, Handover, Listener, SupervisorPlan, Worker
+from engine.handover import (
+    EXIT_CONFIG,
+    Handover,
+    Listener,
+    SupervisorPlan,
+    Worker,
+    control_path,
+)
 from tests.engine import supervised
 
 PATIENCE_S = 20.0
@@ -63,6 +70,15 @@ class Running:
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.data_dir / "run/supervisor.json").read_text())
         return found
+
+    @contextlib.contextmanager
+    def asked(self, request: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
+        """What the supervisor answers over its socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.settimeout(PATIENCE_S)
+            sock.connect(control_path(str(self.data_dir)))
+            sock.send(json.dumps(request).encode())
+            yield (json.loads(answer) for answer in iter(lambda: sock.recv(65_536), b""))
 
     def ended(self) -> tuple[int, str]:
         """Exit status and what it said."""
@@ -228,8 +244,6 @@ def test_a_killed_worker_comes_back_with_the_same_command(running: Running) -> N
 
 def test_the_engine_ends_first_then_the_workers(running: Running) -> None:
     pids = {line["name"]: line["pid"] for line in running.lines(3)}
-    running.process.send_signal(signal.SIGHUP)
-    assert (running.line()["what"], alive(pids["engine"])) == ("SIGHUP", True)
     running.process.send_signal(signal.SIGTERM)
     told = [(line["name"], line["what"]) for line in running.lines(3)]
     assert told[0] == ("engine", "SIGTERM")
@@ -237,6 +251,97 @@ def test_the_engine_ends_first_then_the_workers(running: Running) -> None:
     assert running.ended()[0] == 0
     assert not any(alive(pid) for pid in pids.values())
     assert not (running.data_dir / "run/supervisor.json").exists()
+
+
+def test_an_upgrade_replaces_the_engine_by_one_that_waits(tmp_path: Path) -> None:
+    running = Running(tmp_path, workers=0, spare=True)
+    try:
+        engine, spare = running.lines(2)
+        with running.asked({"do": "upgrade"}) as answers:
+            assert running.line()["what"] == "next waits"
+            assert running.line() == {"name": "engine", "what": "end", "pid": engine["pid"]}
+            following = running.line()
+            assert (following["what"], handed_over(following).starts) == ("started", 2)
+            said, done = list(answers)
+        assert said == {"say": "the version on disk is loading"}
+        assert done["status"] == 0
+        assert "version 1.2.3 was replaced by 1.2.3: 2 calls carried over" in done["say"]
+        gone(spare["pid"])
+        assert running.line()["what"] == "spare waits", "of the new version, too"
+        assert running.state()["engine"] == {"pid": following["pid"], "starts": 2}
+    finally:
+        running.close()
+
+
+def test_sighup_is_an_upgrade_and_what_does_not_come_up_changes_nothing(tmp_path: Path) -> None:
+    running = Running(tmp_path, workers=0)
+    try:
+        engine = running.line()
+        (tmp_path / "refuses").touch()
+        running.process.send_signal(signal.SIGHUP)
+        failed = running.line()
+        assert failed["what"] == "next waits"
+        os.kill(failed["pid"], signal.SIGKILL)
+        (tmp_path / "refuses").unlink()
+        assert alive(engine["pid"])
+        running.process.send_signal(signal.SIGTERM)
+        running.line()
+        assert "goes on: line 3: nonsense" in running.ended()[1]
+    finally:
+        running.close()
+
+
+def test_an_engine_that_is_killed_during_an_upgrade_is_followed_by_the_next(tmp_path: Path) -> None:
+    running = Running(tmp_path, workers=0)
+    try:
+        engine = running.line()
+        os.kill(engine["pid"], signal.SIGSTOP)
+        with running.asked({"do": "upgrade"}) as answers:
+            assert running.line()["what"] == "next waits"
+            os.kill(engine["pid"], signal.SIGKILL)
+            assert running.line()["what"] == "started"
+            assert list(answers)[-1]["status"] == 0
+    finally:
+        running.close()
+
+
+def test_an_engine_that_does_not_make_way_is_killed(tmp_path: Path) -> None:
+    running = Running(tmp_path, workers=0)
+    try:
+        engine = running.line()
+        os.kill(engine["pid"], signal.SIGSTOP)
+        running.process.send_signal(signal.SIGHUP)
+        assert running.line()["what"] == "next waits"
+        assert running.line()["what"] == "started"
+        gone(engine["pid"])
+    finally:
+        running.close()
+
+
+def test_a_drain_outlives_the_engine_and_ends_it_all(tmp_path: Path) -> None:
+    running = Running(tmp_path, workers=1)
+    try:
+        running.lines(2)
+        with running.asked({"do": "drain", "to": "sip:192.0.2.7"}) as answers:
+            assert running.line()["what"] == "drain"
+            said = [answer["say"] for answer in answers]
+        assert said == [
+            "draining: no new calls are taken",
+            "3 calls left, 1 callback kept for the next start",
+            "drained, 1 callback kept for the next start; offhook ends",
+        ]
+        assert running.ended()[0] == 0
+    finally:
+        running.close()
+
+
+def test_a_reload_goes_to_the_engine(running: Running) -> None:
+    running.lines(3)
+    with running.asked({"do": "reload"}) as answers:
+        assert running.line()["what"] == "reload"
+        assert list(answers) == [{"say": "the configuration is reloaded", "status": 0}]
+    with running.asked({"do": "dance"}) as answers:
+        assert list(answers) == [{"say": "this version knows no dance", "status": 2}]
 
 
 def test_who_does_not_end_is_killed(tmp_path: Path) -> None:

@@ -253,6 +253,18 @@ class System:
         for name, pid in self.pids().items():
             assert Path(f"/proc/{pid}").exists(), f"{name} is gone"
 
+    def ask(self, *command: str) -> tuple[int, str]:
+        """``offhook upgrade``, ``drain`` or ``reload``: its exit code and what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "main", *command, "-c", str(self.config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            timeout=120,
+        )
+        return done.returncode, done.stdout
+
     # --- signals -------------------------------------------------------------------------------
 
     def signal(self, name: str, number: signal.Signals) -> None:

@@ -1,10 +1,8 @@
-"""A reload (SIGHUP) under a call in the menu: it keeps its flow, the next call gets the new."""
+"""``offhook reload`` under a call in the menu: it keeps its flow, the next call gets the new."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 
 from main.demo.softphone import Softphone
@@ -50,11 +48,12 @@ async def _story(system: whole.System) -> None:
     before = await _in_menu(system, "+37120000001")
     flow = system.folder / "flows" / "main.yaml"
     flow.write_text("start: nowhere\nnodes: {}\n")
-    os.kill(system.pids()["supervisor"], signal.SIGHUP)
-    whole.eventually(lambda: "not reloaded" in system.log_text(), "a wrong file is refused")
+    status, said = await asyncio.to_thread(system.ask, "reload")
+    assert (status, "main.yaml:2: nodes" in said) == (1, True), said
+    assert "not reloaded" in system.log_text()
     flow.write_text(NEW)
-    os.kill(system.pids()["supervisor"], signal.SIGHUP)
-    whole.eventually(lambda: "configuration reloaded" in system.log_text(), "the reload")
+    status, said = await asyncio.to_thread(system.ask, "reload")
+    assert (status, said) == (0, "the configuration is reloaded\n")
     after = await _in_menu(system, "+37120000002")
     await before.line.press("5")
     await asyncio.wait_for(before.over.wait(), 10)
