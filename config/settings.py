@@ -222,7 +222,7 @@ class JournalSettings(Section):
     """The log of facts."""
 
     segment_bytes: int = Field(16_777_216, ge=65_536)
-    total_bytes_max: int = Field(4_294_967_296, ge=1_048_576)
+    total_bytes_max: int = Field(4_294_967_296, ge=2_097_152)
     reserve_bytes: int = Field(
         16_777_216,
         ge=0,

@@ -105,7 +105,7 @@ class Engine:
         self.callers = Callers()
         self.figures = FiguresReader(parts.journal, clock, parts.database, settings.data_dir)
         self.statistics = self.figures.statistics
-        self.holds = Holds(parts.journal)
+        self.holds = Holds(parts.journal, settings.journal.total_bytes_max)
         self.liveness = Liveness(timers, clock)
         self.started_at = clock.now()
         self.ready_since = 0.0

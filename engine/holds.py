@@ -32,6 +32,8 @@ from router.events import (
 
 STEP = 500  # entries between two moves of the hold
 RENEW = 20_000  # entries: what is older is written again
+ENTRY_BYTES = 1_024  # an entry's size, on the safe side of what is usual
+PART = 4  # of the log's size, at most this part is held
 AGAIN_MAX = 200  # things written again at one move: the others follow at the next
 
 
@@ -97,8 +99,10 @@ class Holds:
 
     NAME = "engine"
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, bytes_max: int = 1 << 40) -> None:
         self._journal = journal
+        # What is held must be a small part of a log that may be small.
+        self._renew_after = min(RENEW, bytes_max // ENTRY_BYTES // PART)
         self._calls, self._places, self._legs, self._agents = Table(), Table(), Table(), Table()
         self._phones, self._files, self._start = Table(), Table(), Table()
         self._held = -STEP
@@ -177,7 +181,7 @@ class Holds:
         oldest = [table.oldest for table in tables]
         first = min((at for at in oldest if at is not None), default=seq + 1)
         self._journal.hold(self.NAME, min(first - 1, seq))
-        self._renew(seq - RENEW)
+        self._renew(seq - self._renew_after)
 
     def _renew(self, before: int) -> None:
         for name, held in [*self._calls.old(before), *self._places.old(before)]:

@@ -1,0 +1,161 @@
+"""A disk that is full: the journal's, the recordings'; and a journal at its own limit.
+
+Calls in progress go on and end as they should, with their one ticket; a new call gets 503 with
+Retry-After rather than anything forgotten, and is taken again when there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+
+from tests.wire import sipp
+from tests.wire.heard import Talk
+from tests.wire.raw_sip import Peer
+from tests.wire.small_disk import small_disk
+from tests.wire.system import TRUNK, System
+from tests.wire.talks import AGENT_HZ, Room, configuration
+from tests.wire.test_store_failures import metrics, readiness, soon
+
+MIB = 1_048_576
+SMALL = f"journal:\n  reserve_bytes: {MIB}\n"
+LIMITED = f"journal:\n  segment_bytes: 65536\n  total_bytes_max: {2 * MIB}\n"
+
+
+def refused(system: System, number: str) -> bool:
+    """Whether a new call is answered 503 with Retry-After; one that is taken is ended."""
+    with Peer(system.sip, TRUNK) as peer:
+        answer = peer.ask(peer.invite("712", number, f"{number}-{time.monotonic_ns()}"))
+        peer.acknowledge(answer)
+        if answer.status == 200:
+            peer.bye(answer)
+            return False
+        assert (answer.status, answer["Retry-After"]) == (503, "5")
+        return True
+
+
+async def test_the_journals_disk_is_full(tmp_path: Path) -> None:
+    folder = tmp_path / "system"
+    with small_disk(folder / "journal", 8 * MIB) as disk:
+        system = System(folder, configuration(SMALL))
+        try:
+            await asyncio.to_thread(system.start)
+            async with Room(system, tmp_path, 10) as room, Room(system, tmp_path, 11) as other:
+                agent = await room.softphone("101", AGENT_HZ)
+                second = await other.softphone("111", AGENT_HZ)
+                await room.sign_in("101")
+                await other.sign_in("111")
+                talk = await Talk.begin(room, agent, "+371556000")
+                goes_on = await Talk.begin(other, second, "+371556001")
+                await asyncio.to_thread(disk.fill)
+                await talk.end()  # the reserve takes it: the agent's phone is told at once
+                await soon(lambda: refused(system, "+371556002"), "503 for a new call", 5)
+                assert readiness(system)["reasons"] == ["journal"]
+                seen = metrics(system)
+                assert seen["offhook_journal_disk_full"] == 1
+                assert seen["offhook_journal_failing"] == 0
+                assert seen['offhook_calls_turned_away_total{why="journal"}'] >= 1
+                await goes_on.flows()
+                await asyncio.to_thread(disk.free)
+                await soon(lambda: readiness(system)["status"] == "ready", "ready again", 10)
+                await goes_on.flows()
+                await goes_on.end()
+                assert not await asyncio.to_thread(refused, system, "+371556003")
+            found = await asyncio.to_thread(system.wait_for_tickets, "+37155600%", 3)
+            assert {row["caller"] for row in found} == {f"+37155600{n}" for n in (0, 1, 3)}
+            assert [row["outcome"] for row in found[:2]] == ["answered", "answered"]
+        finally:
+            await asyncio.to_thread(system.stop)
+    told = [line for line in system.complaints() if "the disk is full" not in line]
+    assert not told, told
+
+
+async def test_a_journal_at_its_limit(tmp_path: Path) -> None:
+    """The records' store takes nothing for long, and so the log must keep everything."""
+    system = System(tmp_path / "system", configuration(LIMITED))
+    try:
+        await asyncio.to_thread(system.start)
+        holder = sqlite3.connect(
+            tmp_path / "system" / "offhook.sqlite3", isolation_level=None, check_same_thread=False
+        )
+        async with Room(system, tmp_path, 10) as room:
+            agent = await room.softphone("101", AGENT_HZ)
+            await room.sign_in("101")
+            talk = await Talk.begin(room, agent, "+371556000")
+            await asyncio.to_thread(holder.execute, "BEGIN EXCLUSIVE")
+            calls = 0
+            while not metrics(system)["offhook_journal_full"]:
+                load = sipp.start(
+                    system, "uac_stays", calls=20, rate=20, number="712",
+                    keys={"prefix": f"+371557{calls:03}"}, more=("-d", "100"),
+                )  # fmt: skip
+                await asyncio.to_thread(load.finish)
+                calls += 20
+                assert calls < 400
+            assert await asyncio.to_thread(refused, system, "+371556001")
+            before = metrics(system)["offhook_journal_bytes"]
+            for _ in range(20):
+                assert await asyncio.to_thread(refused, system, "+371556001")
+            assert metrics(system)["offhook_journal_bytes"] - before < 20_000, "refusals are free"
+            await talk.flows()
+            await asyncio.to_thread(holder.execute, "ROLLBACK")
+            await soon(lambda: readiness(system)["status"] == "ready", "ready again", 60)
+            await talk.flows()
+            await talk.end()
+        holder.close()
+        assert not await asyncio.to_thread(refused, system, "+371556002")
+        found = await asyncio.to_thread(system.wait_for_tickets, "+37155600%", 2)
+        assert {row["caller"] for row in found} == {"+371556000", "+371556002"}
+        others = [row["call"] for row in await asyncio.to_thread(system.tickets, "+371557%")]
+        assert calls - 20 < len(others) <= calls
+        assert len(set(others)) == len(others)
+    finally:
+        await asyncio.to_thread(system.stop)
+
+
+async def test_the_recordings_disk_is_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "recordings", MIB) as disk:
+        more = f"recordings:\n  dir: {disk.folder}\n"
+        system = System(tmp_path / "system", configuration(more))
+        try:
+            await asyncio.to_thread(system.start)
+            async with Room(system, tmp_path, 10) as room:
+                agent = await room.softphone("101", AGENT_HZ)
+                await room.sign_in("101")
+                talk = await Talk.begin(room, agent, "+371556000")
+                await talk.flows()
+                await asyncio.to_thread(disk.fill)
+                await talk.flows()
+                await talk.end()
+                await asyncio.sleep(0.5)  # the wrap-up
+                talk = await Talk.begin(room, agent, "+371556001")
+                await talk.flows()
+                await talk.end()
+                assert readiness(system)["status"] == "ready"
+                await soon(lambda: _failed(system) >= 2, "the alarm", 10)
+                tickets = await asyncio.to_thread(system.wait_for_tickets, "+37155600%", 2)
+                assert {row["outcome"] for row in tickets} == {"answered"}
+                await soon(lambda: all(_reasons(system)), "why there is none", 10)
+                assert all("disk full" in why or "No space" in why for why in _reasons(system))
+                await asyncio.to_thread(disk.free)
+            # What was written before the disk was full is kept, and made a file of when it can be.
+            await soon(lambda: _finished_late(system), "a recording cut short", 60)
+        finally:
+            await asyncio.to_thread(system.stop)
+
+
+def _failed(system: System) -> float:
+    return metrics(system)['offhook_recordings_failed_total{why="disk full"}']
+
+
+def _reasons(system: System) -> list[str]:
+    return [row["no_recording"] for row in system.calls("+37155600%")]
+
+
+def _finished_late(system: System) -> bool:
+    """Facts go on (a stranger's calls), so the recordings' reader looks again."""
+    refused(system, "+371559000")
+    (row,) = system.calls("+371556000")
+    return bool(row["recording_sha256"]) and 1.0 < row["recording_s"] < 5.0
