@@ -5,7 +5,7 @@
 Offers the same calls (300; two legs each, 50 packets a second a leg, every leg at a phase of its
 own) in turn to a C relay that is compiled in the same run (``c_relay.c``), to the media worker
 relaying, and to the media worker relaying and recording. CPU is user and system time of the
-relaying process alone (/proc/PID/schedstat), over the packets offered in the same time. The
+relaying process alone (/proc/PID/task/*/schedstat), over the packets offered in the same time. The
 load comes from one C program (``c_load.c``). With two or more cores load and relay each have
 their own. Rounds are repeated as ``--seconds`` allows; ratios and times are medians of rounds,
 ``lost`` adds up and the gaps are the worst of the rounds.
@@ -76,8 +76,9 @@ class Part:
 
 
 def cpu_ns(pid: int) -> int:
-    """CPU time of a process so far, in ns."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    """CPU time of a process so far, of all its threads, in ns."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks)
 
 
 def pin(core: int) -> Callable[[], None] | None:

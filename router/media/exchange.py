@@ -14,6 +14,7 @@ from typing import Any
 
 from router.media.audio import AudioError
 from router.media.digits import DigitSender
+from router.media.disk import Disk
 from router.media.ears import Ears
 from router.media.leg import Leg
 from router.media.playout import STEPS_PER_FRAME, OutStream
@@ -69,6 +70,7 @@ class Exchange:
         clock: Clock,
         emit: Callable[[Report], None],
         random32: Callable[[], int],
+        disk: Disk,
     ) -> None:
         self.hosts = hosts
         self.ports = ports
@@ -78,7 +80,7 @@ class Exchange:
         self.random32 = random32
         self.legs: dict[str, Leg] = {}
         self.ears = Ears(self.legs, clock, emit)
-        self.tapes = Tapes(self.legs, clock, emit)
+        self.tapes = Tapes(self.legs, clock, emit, disk)
         self.visits: list[dict[Leg, None]] = [{} for _ in range(VISIT_STEPS)]
         self.closed = 0
         self._last_figures: OrderedDict[str, LegFigures] = OrderedDict()

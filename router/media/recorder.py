@@ -1,10 +1,8 @@
-"""Writing one recording while the call goes on (format: recording.py)."""
+"""One recording while the call goes on (format: recording.py)."""
 
 from __future__ import annotations
 
-import errno
-import os
-
+from router.media.disk import File
 from router.media.protocol import RecordingSegment
 from router.media.recording import (
     END,
@@ -18,30 +16,24 @@ from router.media.recording import (
     encode_mark,
 )
 
-FILE_BYTES_MAX = 4 * 1024 * 1024 * 1024  # 60 hours of two sides
-NAMES_MAX = 100
-
 
 class Recorder:
-    """One recording: ``buffer`` takes records, ``flush`` appends them to the file.
+    """``buffer`` takes records; ``take`` gives them out to be written to ``file``.
 
-    The worker's loop appends packets to ``buffer`` itself. An I/O error stops the storing for
-    good; its text goes into the segment's report. An existing file is never written over: the
-    name gets ``.2``, ``.3``... before its suffix.
+    The worker's loop appends packets to ``buffer`` itself. ``give_up`` ends the storing for
+    good; why goes into the segment's report.
     """
 
     __slots__ = (
-        "asked_path",
+        "broken",
         "buffer",
         "counts",
         "error",
-        "fd",
+        "file",
         "left",
-        "path",
         "paused",
         "recording",
         "right",
-        "size",
         "slot",
         "started",
         "zero_us",
@@ -50,27 +42,23 @@ class Recorder:
     def __init__(
         self, recording: str, path: str, left: str, right: str, now_us: int, started: float
     ) -> None:
-        """Create the file. ``now_us`` is the loop's time, ``started`` the same in unix seconds.
-
-        Raises OSError.
-        """
+        """``now_us`` is the loop's time, ``started`` the same in unix seconds."""
         self.recording = recording
-        self.asked_path = path
         self.left = left
         self.right = right
         self.zero_us = now_us
         self.started = started
         self.paused = False
+        self.broken = False
         self.error = ""
         self.counts = [0, 0]
-        self.size = 0
         self.slot = 0
-        self.fd, self.path = _create(path)
+        self.file = File(path)
         self.buffer = bytearray(encode_header(RecordingHeader(recording, started, left, right)))
 
     def packet(self, side: int, packet: bytes | memoryview, now_us: int) -> None:
         """Keep one plain RTP packet of a side (0 left, 1 right)."""
-        if self.fd < 0 or self.paused:
+        if self.broken or self.paused:
             return
         self.buffer += PREFIX.pack(side, len(packet), now_us - self.zero_us)
         self.buffer += packet
@@ -87,71 +75,29 @@ class Recorder:
         self._mark(SIDE, now_us, RIGHT, session)
 
     def _mark(self, kind: int, now_us: int, side: int = 0, session: str = "") -> None:
-        if self.fd >= 0:
+        if not self.broken:
             self.buffer += encode_mark(kind, now_us - self.zero_us, side, session)
 
-    def flush(self) -> None:
-        """Append what waits to the file."""
-        buffer = self.buffer
-        if not buffer or self.fd < 0:
-            return
-        try:
-            with memoryview(buffer) as view:
-                done = 0
-                while done < len(view):
-                    done += os.write(self.fd, view[done:])
-        except OSError as error:
-            self._give_up(_say(error))
-            return
-        self.size += len(buffer)
-        buffer.clear()
-        if self.size > FILE_BYTES_MAX:
-            self._give_up("the recording is too long")
+    def take(self) -> bytearray:
+        """What waits to be written; it is the taker's now."""
+        taken, self.buffer = self.buffer, bytearray()
+        return taken
 
-    def _give_up(self, error: str) -> None:
-        self.error = error
-        self.buffer.clear()
-        self._close()
-
-    def _close(self) -> None:
-        if self.fd >= 0:
-            fd, self.fd = self.fd, -1
-            try:
-                os.close(fd)
-            except OSError as error:
-                self.error = self.error or _say(error)
+    def give_up(self, error: str) -> None:
+        """Nothing more is stored."""
+        self.broken = True
+        self.error = self.error or error
+        self.buffer = bytearray()
 
     def finish(self, now_us: int) -> RecordingSegment:
-        """Close the file; what to report of it."""
+        """No more records come; what to report once the file is closed."""
         self._mark(END, now_us)
-        self.flush()
-        self._close()
         return RecordingSegment(
             self.recording,
-            self.path,
+            self.file.asked,
             self.started,
             self.started + (now_us - self.zero_us) / 1e6,
             self.counts[0],
             self.counts[1],
             self.error,
         )
-
-
-def _say(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return f"disk full: {text}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else text
-
-
-def _create(path: str) -> tuple[int, str]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-    root, suffix = os.path.splitext(path)
-    for number in range(1, NAMES_MAX + 1):
-        name = path if number == 1 else f"{root}.{number}{suffix}"
-        try:
-            return os.open(name, flags, 0o640), name
-        except FileExistsError:
-            continue
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            return os.open(name, flags, 0o640), name
-    raise FileExistsError(errno.EEXIST, "too many recordings of this name", path)

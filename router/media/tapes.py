@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 
+from router.media.disk import Disk, File, Job
 from router.media.leg import Leg
 from router.media.protocol import (
     Answer,
@@ -20,38 +22,68 @@ from router.media.recorder import Recorder
 from router.media.recording import LEFT, RIGHT
 from router.media.upkeep import Clock
 
-FLUSH_STEPS = 20  # of 5 ms: each file is appended to every 100 ms
+FLUSH_STEPS = 60  # of 5 ms: each file is appended to every 300 ms
 SLOTS = sorted(range(FLUSH_STEPS), key=lambda slot: slot % 4)  # steps where few players are last
-TOGETHER = 8  # files at one step
+TOGETHER = 32  # files at one step
 ENDED_KEPT = 500  # recordings that a second Record finds ended
+PENDING_BYTES_MAX = 128 * 1024 * 1024  # a stall of 20 s under 300 recorded calls
+
+Key = tuple[str, str]  # recording and the path that was asked for
 
 
 class Tapes:
     """Recordings by id, and by session; a session is in one recording at most."""
 
-    def __init__(self, legs: dict[str, Leg], clock: Clock, emit: Callable[[Report], None]) -> None:
+    def __init__(
+        self,
+        legs: dict[str, Leg],
+        clock: Clock,
+        emit: Callable[[Report], None],
+        disk: Disk,
+    ) -> None:
+        self.disk = disk
+        disk.on_closed = self._closed
         self.legs = legs
         self.clock = clock
         self.emit = emit
         self.recorders: dict[str, Recorder] = {}
         self.recorded: dict[str, Recorder] = {}
-        self._ended: OrderedDict[tuple[str, str], RecordingSegment] = OrderedDict()
+        self._closing: dict[File, RecordingSegment] = {}
+        self._ended: OrderedDict[Key, RecordingSegment | None] = OrderedDict()
         self.flushes: list[dict[Recorder, None]] = [{} for _ in range(FLUSH_STEPS)]
 
     def of(self, session: str) -> Recorder | None:
         return self.recorded.get(session)
 
     def step(self, number: int) -> None:
-        """Append what waits for the files of this step."""
-        for recorder in tuple(self.flushes[number % FLUSH_STEPS]):
-            broken = recorder.fd < 0
-            recorder.flush()
-            if recorder.fd < 0 and not broken:
-                self.tap(recorder)
+        """Hand over what waits for the files of this step."""
+        slot = self.flushes[number % FLUSH_STEPS]
+        if not slot:
+            return
+        jobs: list[Job] = []
+        for recorder in tuple(slot):
+            self._look(recorder)
+            if recorder.buffer and not recorder.broken:
+                jobs.append((recorder.file, recorder.take(), False))
+        if jobs:
+            self.disk.put(jobs)
+
+    def _look(self, recorder: Recorder) -> None:
+        """What went wrong with its file since the last time; one that never was is over."""
+        error = recorder.file.error
+        if self.disk.pending > PENDING_BYTES_MAX:
+            error = error or "the disk is too slow"
+        if not error or recorder.broken:
+            return
+        recorder.give_up(error)
+        self.tap(recorder)
+        if recorder.file.error and not recorder.file.path:
+            self.finish(recorder)
 
     def finish_all(self) -> None:
         for recorder in tuple(self.recorders.values()):
             self.finish(recorder)
+        self.disk.close()
 
     def record(self, command: Record) -> Answer:
         recorder = self.recorders.get(command.recording)
@@ -60,9 +92,11 @@ class Tapes:
             if recorder.left != command.left:
                 return Refused(f"recording {command.recording} has another left side")
             return self._change_right(recorder, command.right, right)
-        ended = self._ended.get((command.recording, command.path))
-        if ended is not None:
-            self.emit(ended)
+        key = command.recording, command.path
+        if key in self._ended:
+            ended = self._ended[key]
+            if ended is not None:  # else its file is being closed, and its report follows
+                self.emit(ended)
             return Done()
         if left is None or (right is None and command.right):
             return Refused(f"unknown session {command.right if left else command.left}")
@@ -71,17 +105,15 @@ class Tapes:
         for leg in (left, right):
             if leg is not None and leg.session in self.recorded:
                 return Refused(f"session {leg.session} is recorded already")
-        try:
-            recorder = Recorder(
-                command.recording,
-                command.path,
-                command.left,
-                command.right,
-                self.clock.now_us,
-                self.clock.unix(),
-            )
-        except OSError as error:
-            return Refused(f"cannot record: {error.strerror or error}")
+        recorder = Recorder(
+            command.recording,
+            command.path,
+            command.left,
+            command.right,
+            self.clock.now_us,
+            self.clock.unix(),
+        )
+        self.disk.put([(recorder.file, recorder.take(), False)])
         self.recorders[command.recording] = recorder
         recorder.slot = min(SLOTS, key=lambda slot: len(self.flushes[slot]) // TOGETHER)
         self.flushes[recorder.slot][recorder] = None
@@ -109,7 +141,7 @@ class Tapes:
 
     def tap(self, recorder: Recorder) -> None:
         """Let both sides' packets reach the recorder, or none while it is paused or broken."""
-        stores = recorder.fd >= 0 and not recorder.paused
+        stores = not recorder.broken and not recorder.paused
         for side, session in ((LEFT, recorder.left), (RIGHT, recorder.right)):
             leg = self.legs.get(session)
             if leg is not None and self.recorded.get(session) is recorder:
@@ -141,15 +173,24 @@ class Tapes:
         return Done()
 
     def finish(self, recorder: Recorder) -> None:
-        """Close a recording and report its segment."""
+        """End a recording; its segment is reported when the disk has all of it."""
         for session in (recorder.left, recorder.right):
             if self.recorded.get(session) is recorder:
                 del self.recorded[session]
                 self.legs[session].inbound.recorder = None
         del self.recorders[recorder.recording]
         del self.flushes[recorder.slot][recorder]
-        segment = recorder.finish(self.clock.now_us)
-        self._ended[recorder.recording, recorder.asked_path] = segment
+        self._closing[recorder.file] = recorder.finish(self.clock.now_us)
+        self._ended[recorder.recording, recorder.file.asked] = None
         if len(self._ended) > ENDED_KEPT:
             self._ended.popitem(last=False)
+        self.disk.put([(recorder.file, recorder.take(), True)])
+
+    def _closed(self, file: File) -> None:
+        """The disk has all of a finished recording."""
+        segment = self._closing.pop(file)
+        segment = replace(segment, path=file.path or file.asked, error=segment.error or file.error)
+        key = segment.recording, file.asked
+        if key in self._ended:
+            self._ended[key] = segment
         self.emit(segment)

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 
+from router.media.disk import ThreadDisk
 from router.media.exchange import VISIT_STEPS, Exchange
 from router.media.link import Link, log
 from router.media.loop import Loop
@@ -23,8 +24,10 @@ from router.media.playout import STEPS_PER_FRAME
 from router.media.ports import PortPool
 from router.media.protocol import WorkerFigures
 from router.media.tapes import FLUSH_STEPS
+from router.pulse import EVERY_S, own_pulse
 
 FIGURES_US = 5_000_000
+BEAT_US = int(EVERY_S * 1_000_000)
 FAULTS_MAX = 100
 CLOSED_BEFORE_COLLECT = 100  # a closed leg is a cycle of some kB; collecting takes a millisecond
 
@@ -37,9 +40,15 @@ class Worker:
     ) -> None:
         self.name = name
         self.figures_due_us = FIGURES_US
+        self.beat_due_us = 0
+        self.pulse = own_pulse()
         self.faults = 0
         self.loop = Loop()
-        self.exchange = Exchange(hosts, ports, self.loop, self.loop.clock, self._report, _random32)
+        disk = ThreadDisk()
+        self.exchange = Exchange(
+            hosts, ports, self.loop, self.loop.clock, self._report, _random32, disk
+        )
+        self.loop.watch(disk.wake_fd, lambda _: disk.take_closed())
         self.link = Link(name, listener, self.loop, self.exchange.handle, self._sessions)
 
     def _report(self, report: object) -> None:
@@ -73,6 +82,9 @@ class Worker:
 
     def _more(self) -> bool:
         self.link.proceed()
+        if self.loop.clock.now_us >= self.beat_due_us:
+            self.beat_due_us = self.loop.clock.now_us + BEAT_US
+            self.pulse.beat()
         if self.loop.clock.now_us >= self.figures_due_us:
             self.figures_due_us = self.loop.clock.now_us + FIGURES_US
             self.send_figures()

@@ -178,3 +178,13 @@ class Pacing:
 def gaps_ms(heard: list[Heard]) -> list[float]:
     """Times between one packet and the next."""
     return [(b.at - a.at) * 1000 for a, b in itertools.pairwise(heard)]
+
+
+def breaks(heard: list[Heard]) -> list[str]:
+    """Where packets are not each the next of one stream."""
+    found = []
+    for at, ((_, a), (_, b)) in enumerate(itertools.pairwise(heard)):
+        step = (b.sequence - a.sequence) % 65_536
+        if b.ssrc != a.ssrc or step != 1:
+            found.append(f"packet {at}: sequence {step:+}, ssrc {a.ssrc:x} {b.ssrc:x}")
+    return found

@@ -11,7 +11,7 @@ import pytest
 from router.media.protocol import Bridge, Command, ListSessions, Play, Record, Sessions, StopRecord
 from router.media.recording import Packet, read_recording
 from tests.router.media.stage import continuous
-from tests.wire.media_peers import Engine, Pacing, Peer, gaps_ms, worker
+from tests.wire.media_peers import Engine, Pacing, Peer, breaks, gaps_ms, worker
 
 pytestmark = pytest.mark.wire
 
@@ -74,7 +74,7 @@ async def test_an_engines_death_is_not_heard(
             stack.callback(peer.socket.close)
     gaps = []
     for peer in (*listening, *talking):
-        assert continuous([heard.packet for heard in peer.heard])
+        assert continuous([heard.packet for heard in peer.heard]), breaks(peer.heard)
         assert sum(heard.packet.marker for heard in peer.heard) == 1
         gaps += gaps_ms(peer.heard)
     for peer in listening:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from router.media.disk import InlineDisk
 from router.media.exchange import Exchange
 from router.media.loop import Loop, LoopClock
 from router.media.playout import STEP_US
@@ -78,6 +79,7 @@ class Stage:
             self.loop.clock,
             self.reports.append,
             self._next_random,
+            InlineDisk(),
         )
         self.phones: list[Phone] = []
         self._step = 0
