@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from queues.agents import Agent, AgentKey
 from queues.events import (
+    ASKED_AGAIN,
+    CLOSED,
     AgentPresence,
     CallbackEnd,
     CallbackEnded,
@@ -89,7 +91,7 @@ def reserve(desk: Dispatch, call: WaitingCall, best: AgentKey) -> None:
     assert entry is not None
     schedule = state.rules_of(call).schedule
     if schedule is not None and not is_open(schedule, state.now):
-        _rest(desk, call, entry.attempts, "queue closed", next_opening(schedule, state.now))
+        _rest(desk, call, entry.attempts, CLOSED, next_opening(schedule, state.now))
         return
     ring_s = state.rules_of(call).callback.ring_s
     fence = desk.make_offer(call, best, state.now + ring_s + LEASE_MARGIN_S)
@@ -149,7 +151,7 @@ def again(desk: Dispatch, call: WaitingCall) -> None:
     entry = call.callback
     assert entry is not None
     desk.withdraw_all(call, "callback requested")
-    _rest(desk, call, entry.attempts, "asked for again", desk.state.now)
+    _rest(desk, call, entry.attempts, ASKED_AGAIN, desk.state.now)
 
 
 def leave(desk: Dispatch, call: WaitingCall, how: VisitEnd) -> None:

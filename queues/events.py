@@ -187,10 +187,15 @@ class CallbackPlaced:
     language: str = "en"
 
 
+CLOSED, ASKED_AGAIN = "queue closed", "asked for again"
+RESTS = (CLOSED, ASKED_AGAIN)
+
+
 @dataclass(frozen=True, slots=True)
 class CallbackMissed:
-    """An attempt reached nobody, or (the attempt's number stays) its turn came while the queue is
-    closed; the entry rests until ``next_at`` with its place unchanged."""
+    """An attempt reached nobody, or (a cause of ``RESTS``: no attempt was made, its number stays)
+    the turn came while the queue is closed, or the caller, on the line again, asked once more.
+    The entry rests until ``next_at`` with its place unchanged."""
 
     queue: str
     attempt: int

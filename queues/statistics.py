@@ -10,7 +10,7 @@ talked, in the interval where the talk began.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any, Literal, Protocol
@@ -264,21 +264,6 @@ class Statistics:
                 waiting, undecided = waiting + more, undecided + within
         return waiting, undecided
 
-    def intervals(
-        self, now: float, step: Step, *, queue: str | None = None, zone: tzinfo = UTC
-    ) -> list[tuple[float, Figures]]:
-        """(start, figures) of each interval that saw a visit, in order; days go by ``zone``."""
-        names = self.names_of(queue)
-        sums: dict[tuple[float, float], Tally] = {}
-        for name in names:
-            for interval, tally in self.visits.ledger.rows.get(name, {}).items():
-                sums.setdefault(bounds(interval, step, zone), Tally()).add(tally)
-        found = []
-        for (begin, end), tally in sorted(sums.items(), key=lambda item: item[0]):
-            waiting, undecided = self.open_in(now, names, begin, end)
-            found.append((begin, Figures(tally, undecided, waiting)))
-        return found
-
     def work(
         self,
         now: float,
@@ -293,18 +278,6 @@ class Statistics:
             if start <= interval < end:
                 total.spend(label, reason, seconds)
         return total
-
-    def work_intervals(
-        self, now: float, step: Step, agent: str, *, zone: tzinfo = UTC
-    ) -> list[tuple[float, WorkTally]]:
-        """(start, sums) of each interval in which the agent was signed in, in order."""
-        sums: dict[float, WorkTally] = {}
-        for interval, tally in self.worktime.ledger.rows.get(agent, {}).items():
-            sums.setdefault(bounds(interval, step, zone)[0], WorkTally()).add(tally)
-        for interval, label, reason, seconds in self.worktime.open_spans(agent, now):
-            begin = bounds(interval, step, zone)[0]
-            sums.setdefault(begin, WorkTally()).spend(label, reason, seconds)
-        return sorted(sums.items(), key=lambda item: item[0])
 
     def live(self, now: float) -> Live:
         """Who waits and who works at this moment."""
@@ -327,10 +300,6 @@ class Statistics:
             if name in self.totals:
                 callbacks += self.totals[name].callbacks_waiting
         return LiveQueue(waiting, longest_s, callbacks)
-
-    def queues_waited_in(self) -> Iterator[str]:
-        """The queues in which somebody waits at this moment."""
-        return (name for name, visits in self.visits.waiting.items() if visits)
 
 
 def fold(entries: Iterable[Entry], kept_s: float = KEPT_S) -> Statistics:

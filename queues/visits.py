@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from queues.events import (
+    RESTS,
     CallbackEnd,
     CallbackEnded,
     CallbackMissed,
@@ -112,8 +113,10 @@ class Visits:
     def missed(self, call: str, event: CallbackMissed) -> None:
         """The caller was dialled in vain; or the entry only rests: then no attempt was made."""
         place = self.places.get(call)
-        if place is not None and event.attempt > place.attempts:
-            place.attempts = event.attempt
+        if place is None:
+            return
+        place.attempts = event.attempt
+        if event.cause not in RESTS:
             for tally in self.cells(place.queue, place.placed):
                 tally.callbacks_missed += 1
 

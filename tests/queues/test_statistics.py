@@ -29,6 +29,7 @@ from queues.statistics import Statistics, bounds, fold
 from queues.tallies import SERVICE_LEVELS
 from router.events import CallConnected, CallEnded, CallHeld, CallResumed, CallTransferred
 from tests.queues.floors import Watched, rules
+from tests.queues.lines import agent_report, queue_report
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC).timestamp()
 
@@ -144,15 +145,15 @@ def test_a_visit_counts_in_the_interval_of_its_enqueue() -> None:
     log.visit("c2", 900.0, "abandoned", 30.0)
     log.visit("c3", 4000.0, "connected", 1.0)
     statistics = log.fold()
-    quarters = statistics.intervals(NOON + 5000, "15min")
+    quarters = queue_report(statistics, NOON + 5000, "15min", "main")
     assert [(at - NOON, f.tally.offered, f.tally.answered) for at, f in quarters] == [
         (0.0, 1, 1),
         (900.0, 1, 0),
         (3600.0, 1, 1),
     ]
-    hours = statistics.intervals(NOON + 5000, "hour")
+    hours = queue_report(statistics, NOON + 5000, "hour", "main")
     assert [(at - NOON, f.tally.offered) for at, f in hours] == [(0.0, 2), (3600.0, 1)]
-    (day,) = statistics.intervals(NOON + 5000, "day")
+    (day,) = queue_report(statistics, NOON + 5000, "day", "main")
     assert (day[0], day[1].tally.offered) == (NOON - 43_200, 3)
 
 
@@ -252,7 +253,7 @@ def test_presence_is_split_at_the_quarter() -> None:
     log.agent(600, "ann", "available")
     log.agent(2000, "ann", "on-break")
     statistics = log.fold()
-    spans = statistics.work_intervals(NOON + 2100, "15min", "ann")
+    spans = agent_report(statistics, NOON + 2100, "15min", "ann")
     assert [(at - NOON, work.seconds) for at, work in spans] == [
         (0.0, {"available": 300.0}),
         (900.0, {"available": 900.0}),
@@ -356,7 +357,7 @@ def test_a_callback_s_place_is_counted_apart_and_the_talk_is_the_agent_s() -> No
     log.agent(1475, "ann", "wrap-up", "c1", "main")
     log.agent(1480, "ann", "available", "c1")
     statistics = log.fold()
-    (quarter, figures), *later = statistics.intervals(NOON + 2000, "15min", queue="main")
+    (quarter, figures), *later = queue_report(statistics, NOON + 2000, "15min", "main")
     tally = figures.tally
     assert quarter == NOON
     assert (tally.offered, tally.callback_requested, tally.answered) == (1, 1, 0)
@@ -367,6 +368,16 @@ def test_a_callback_s_place_is_counted_apart_and_the_talk_is_the_agent_s() -> No
     assert (work.handled, work.talk_s, work.wrap_up_s) == (1, 60.0, 5.0)
     assert work.seconds["reserved"] == 30.0
     assert work.handling_s == 60.0 + 5.0 + 30.0, "held for a caller whom we dial"
+
+
+def test_a_caller_who_was_reached_and_asks_again_was_not_dialled_in_vain() -> None:
+    log = Log()
+    log.add(0.0, "c1", placed(0.0))
+    log.add(10.0, "c1", CallbackReached("main", "ann", 1))
+    log.add(20.0, "c1", CallbackMissed("main", 1, "asked for again", NOON + 20))
+    assert log.fold().figures(NOON + 30).tally.callbacks_missed == 0
+    log.add(40.0, "c1", CallbackMissed("main", 2, "busy", NOON + 340))
+    assert log.fold().figures(NOON + 50).tally.callbacks_missed == 1
 
 
 @pytest.mark.parametrize("end", get_args(CallbackEnd))
@@ -427,7 +438,7 @@ def test_an_agent_who_does_nothing_for_days_is_counted_in_each_quarter() -> None
     log.agent(0, "ann", "on-break")
     log.visit("c1", 3 * 86_400.0, "connected", 5.0)
     statistics = log.fold()
-    spans = statistics.work_intervals(NOON + 3 * 86_400 + 10, "15min", "ann")
+    spans = agent_report(statistics, NOON + 3 * 86_400 + 10, "15min", "ann")
     assert {work.seconds["on-break"] for _, work in spans[:-1]} == {900.0}
     assert len(spans) == 2 * 96 + 1, "what is older was let go"
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from queues.statistics import Statistics, fold
 from queues.statistics_kept import Interval, UnderWay, interval, intervals, taken_up, under_way
+from tests.queues.lines import queue_report
 from tests.queues.made_up import AGENTS, QUEUES, START, made_up_log, whole
 
 SEEDS = st.integers(0, 1 << 32)
@@ -43,8 +44,9 @@ def test_stopping_anywhere_changes_nothing(seed: int, length: int, stops: set[in
     for now in (log[-1].at, log[-1].at + 15.0, log[-1].at + 5_000.0):
         for queue in (None, *QUEUES):
             assert stopped.figures(now, queue=queue) == straight.figures(now, queue=queue)
-            assert stopped.intervals(now, "hour", queue=queue) == straight.intervals(
-                now, "hour", queue=queue
+        for queue in QUEUES:
+            assert queue_report(stopped, now, "hour", queue) == queue_report(
+                straight, now, "hour", queue
             )
         for agent in AGENTS:
             assert stopped.work(now, agent) == straight.work(now, agent)

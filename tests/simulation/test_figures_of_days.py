@@ -9,6 +9,7 @@ import pytest
 from queues.events import CallQueued, QueueVisitEnded
 from queues.statistics import fold
 from router.events import CallEnded
+from tests.queues.lines import queue_report
 from tests.queues.made_up import whole
 from tests.simulation.world import AGENTS, World
 
@@ -53,8 +54,12 @@ def test_figures_of_days_with_crashes(seed: int) -> None:
             e.waited_s for e in ends if (e.queue, e.end, e.returned) == (queue, "connected", 0)
         ]
         assert tally.answer_wait_s == pytest.approx(sum(waits), abs=1e-3)
-    quarters = statistics.intervals(now, "15min")
-    assert sum(figures.tally.offered for _, figures in quarters) == len(
+    quarters = [
+        figures
+        for queue in statistics.totals
+        for _, figures in queue_report(statistics, now, "15min", queue)
+    ]
+    assert sum(figures.tally.offered for figures in quarters) == len(
         [visit for visit in visits if not visit.returned]
     )
     for agent in AGENTS:
