@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.line import Line
 from engine.tasks import Tasks
+from router.pulse import EVERY_S, own_pulse
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -30,12 +31,21 @@ class Orders:
         self._reload = reload
         self._tasks = Tasks("orders")
         self._left: tuple[int, int] = (-1, -1)
-        asyncio.get_running_loop().add_reader(line.fileno(), self._hear)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(line.fileno(), self._hear)
+        self._pulse = own_pulse()
+        self._beat()
         if drain is not None:
             self._drain(drain)
 
+    def _beat(self) -> None:
+        """The loop turns: the supervisor kills an engine that hangs."""
+        self._pulse.beat()
+        self._next_beat = self._loop.call_later(EVERY_S, self._beat)
+
     async def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._line.fileno())
+        """The pulse goes on: a process that hangs at its end is killed like any other."""
+        self._loop.remove_reader(self._line.fileno())
         self._engine.timers.clear("drain")
         await self._tasks.close()
 
@@ -46,7 +56,7 @@ class Orders:
             except BlockingIOError:
                 return
             if heard is None:  # the supervisor is gone; the kernel tells us to end
-                asyncio.get_running_loop().remove_reader(self._line.fileno())
+                self._loop.remove_reader(self._line.fileno())
                 return
             for fd in heard.fds:
                 os.close(fd)

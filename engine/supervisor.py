@@ -32,7 +32,9 @@ from engine.line import VARIABLE, Heard, Line, hand_over, pair
 from engine.listeners import listening, open_listeners
 from engine.run_files import lock, say, url_of, write_state
 from engine.upgrade import Upgrade
+from engine.vigil import Vigil
 from engine.waiting import Waiter
+from router import pulse
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # The engine; the one that is loaded and waits for its death; the one that an upgrade replaces it
@@ -98,6 +100,7 @@ class Supervisor:
         self._held = Held(plan.streams_max)
         self._control = Control(control_path(plan.data_dir), waiter)
         self._upgrade = Upgrade(self)
+        self._vigil = Vigil()
         self._drain: str | None = None  # where new calls are sent while it drains, "" for nowhere
 
     def run(self) -> int:
@@ -114,6 +117,7 @@ class Supervisor:
                 self._hear(child)
             for request in self._control.heard(fds):
                 self._obey(request)
+            self._look_for_hanging()
             self._reap()
             self._start_what_is_due()
             if self._upgrade.stage and time.monotonic() >= self._upgrade.deadline:
@@ -166,7 +170,11 @@ class Supervisor:
             line, theirs = pair()
             environment[VARIABLE] = f"{theirs.fileno()} {name}"
             inherited = [theirs.fileno()]
-        pid = start(self._commands[name], environment, inherited)
+        fd = pulse.pulse_fd()
+        environment[pulse.VARIABLE] = str(fd)
+        pid = start(self._commands[name], environment, [*inherited, fd])
+        self._vigil.watch(pid, pulse.Pulse(fd))
+        os.close(fd)
         if line is not None:
             theirs.close()
             self._waiter.watch(line.fileno())
@@ -261,6 +269,7 @@ class Supervisor:
         for pid, code in reap(self._children):
             self._hear(self._children[pid])  # what it said before
             child = self._children.pop(pid)
+            self._vigil.forget(pid)
             if child.line is not None:
                 self._waiter.forget(child.line.fileno())
                 child.line.close()
@@ -291,15 +300,19 @@ class Supervisor:
             )
             self._due[child.name] = time.monotonic() + pause_s
 
+    def _look_for_hanging(self) -> None:
+        """One that hangs is worse than one that is dead: nobody takes its place."""
+        for pid in self._vigil.look(time.monotonic()):
+            say(f"{self._children[pid].name} (pid {pid}) shows no sign of life and is killed")
+            kill(pid, signal.SIGKILL)
+
     def _patience_s(self) -> float:
         """Seconds until something is to be done without a signal."""
-        deadlines = list(self._due.values())
+        deadlines = [self._vigil.next_look, *self._due.values()]
         if self._ending:
             deadlines.append(self._kill_at)
         if self._upgrade.stage:
             deadlines.append(self._upgrade.deadline)
-        if not deadlines:
-            return 3600.0
         return max(min(deadlines) - time.monotonic(), 0.0)
 
     # --- the end ------------------------------------------------------------------------------

@@ -45,9 +45,9 @@ def main(fifo: str, name: str, behaviour: str) -> None:
     if VARIABLE in os.environ:
         line, role = line_and_role()
         refuses = role == "next" and Path(fifo).with_name("refuses").exists()
-        line.say({"failed": "line 3: nonsense"} if refuses else {"waiting": "1.2.3"})
         if role != "engine":
             say(f"{role} waits")
+        line.say({"failed": "line 3: nonsense"} if refuses else {"waiting": "1.2.3"})
         taken = take_over(line)
         if taken is None:
             sys.exit(0)

@@ -1,0 +1,47 @@
+"""Who hangs: processes whose pulse does not change, seen by one that is on time itself.
+
+A look that comes late proves that the machine has no time for anybody; it accuses no one, and
+the count begins anew.
+"""
+
+from __future__ import annotations
+
+from router.pulse import SILENT_S_MAX, Pulse
+
+LOOK_EVERY_S = 1.0
+LATE_S = 0.5
+
+
+class Vigil:
+    """Looks at pulses by pid; time is given (monotonic seconds)."""
+
+    def __init__(self) -> None:
+        self._pulses: dict[int, Pulse] = {}
+        self._seen: dict[int, tuple[int, int]] = {}  # the count, for how many looks
+        self.next_look = 0.0
+
+    def watch(self, pid: int, pulse: Pulse) -> None:
+        self._pulses[pid] = pulse
+
+    def forget(self, pid: int) -> None:
+        pulse = self._pulses.pop(pid, None)
+        self._seen.pop(pid, None)
+        if pulse is not None:
+            pulse.close()
+
+    def look(self, now: float) -> list[int]:
+        """The pids that hang, each told once for ``SILENT_S_MAX`` looks."""
+        if now < self.next_look:
+            return []
+        late = now - self.next_look > LATE_S
+        self.next_look = now + LOOK_EVERY_S
+        hanging = []
+        for pid, pulse in self._pulses.items():
+            count = pulse.count
+            before, looks = self._seen.get(pid, (0, 0))
+            looks = 0 if late or not count or count != before else looks + 1
+            if looks >= SILENT_S_MAX:
+                hanging.append(pid)
+                looks = 0
+            self._seen[pid] = count, looks
+        return hanging
