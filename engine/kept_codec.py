@@ -1,7 +1,8 @@
 """State as bytes: nested dataclasses with their names, so that another engine can take them.
 
 Lenient as the journal is: a field that this version does not know is left out, a missing one
-takes its default, so that versions may follow each other while calls are up.
+takes its default, so that versions may follow each other while calls are up. What is as the
+default is left out, too: most of a call is. A default, once released, is part of the format.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ class Codec:
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
         self._kinds: dict[str, tuple[type, frozenset[str]]] = {}
-        self._shapes: dict[type, tuple[str, tuple[str, ...], Any]] = {}
+        self._shapes: dict[type, tuple[str, tuple[tuple[str, object], ...], Any]] = {}
         for kind in types:
             if not dataclasses.is_dataclass(kind):
                 raise MisuseError(f"{kind.__name__} is no dataclass")
             name = f"{kind.__module__}.{kind.__qualname__}"
             fields = tuple(field.name for field in dataclasses.fields(kind))
             self._kinds[name] = (kind, frozenset(fields))
-            self._shapes[kind] = (name, fields, attrgetter(*fields) if fields else None)
+            defaults = tuple((field.name, field.default) for field in dataclasses.fields(kind))
+            self._shapes[kind] = (name, defaults, attrgetter(*fields) if fields else None)
 
     def encode(self, state: object) -> bytes:
         return self._encode(self._plain(state))
@@ -58,10 +60,16 @@ class Codec:
         name, fields, read = shape
         plain: dict[str, object] = {NAME: name}
         if len(fields) == 1:
-            plain[fields[0]] = self._plain(read(state))
+            plain[fields[0][0]] = self._plain(read(state))
         elif fields:
-            for field, item in zip(fields, read(state), strict=True):
-                plain[field] = item if type(item) in _ATOMS else self._plain(item)
+            for (field, default), item in zip(fields, read(state), strict=True):
+                if item is default:
+                    continue
+                if type(item) in _ATOMS:
+                    if item != default:
+                        plain[field] = item
+                else:
+                    plain[field] = self._plain(item)
         return plain
 
     def _whole(self, plain: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from router.inputs import Cause
@@ -33,6 +34,9 @@ class LegIo:
     media_closed: bool = False
     far_end: Update | None = None  # what the worker was told of the far end
     ear: Play | Bridge | None = None  # what the far end hears
+    # Of this engine only:
+    opening: bool = False  # the worker was asked for a session and did not answer yet
+    invite: Callable[[], None] = lambda: None  # of a leg out: what to do once there is media
 
 
 def absent(worker: str) -> WorkerClient:

@@ -18,6 +18,7 @@ from router import inputs as on
 from router.call import Call
 from router.events import LegQuality
 from router.media import protocol as media
+from router.media.client import WorkerClient
 from router.sip import sdp
 from router.sip.target import Credentials, Target
 
@@ -49,6 +50,7 @@ class Legs:
         self._tasks = Tasks("legs")
         self._session_ids = int(turns.clock.now()) << 8  # also of an earlier engine: each its own
         self._keys_sent = self._session_ids
+        turns.early[do.Dial] = self._prepare
         register(
             turns.outer,
             {
@@ -132,28 +134,45 @@ class Legs:
 
     # --- going out ---------------------------------------------------------------------------
 
+    def _prepare(self, call: Call, effect: do.Dial) -> None:
+        """A media session shows to nobody: it is opened while the offer is being written."""
+        worker = self._workers.home(call.id)
+        if worker is None or effect.hops < 1 or effect.leg in self.by_id:
+            return
+        try:
+            target, _, _ = self._places.target(call.legs[effect.leg].agent, effect.target)
+        except PeerError:
+            return
+        io = self._leg_out(call, effect.leg, worker, target)
+        self._open(io, call, lambda io: io.invite())
+
+    def _leg_out(self, call: Call, leg: str, worker: WorkerClient, target: Target) -> LegIo:
+        io = LegIo(leg, call.id, worker, False, target.flow.host, target=target)
+        io.ipv6 = ":" in target.flow.host
+        io.internal = call.internal
+        self.by_id[io.id] = io
+        return io
+
     def _dial(self, call: Call, effect: do.Dial) -> None:
+        leg = call.legs.get(effect.leg)
+        if leg is None or leg.state == "gone":  # withdrawn, or no media for it, while we wrote
+            return
         if effect.hops < 1:  # RFC 3261 16.3, for a B2BUA too (RFC 7332): a loop ends here
             self._turns.feed(call.id, on.LegGone(effect.leg, "unreachable", "too many hops"))
             return
         worker = self._workers.home(call.id)
-        agent = call.legs[effect.leg].agent
         try:
-            target, credentials, caller = self._places.target(agent, effect.target)
+            target, credentials, caller = self._places.target(leg.agent, effect.target)
         except PeerError as error:
             log.warning("leg %s: cannot dial: %s", effect.leg, error)
-            self._turns.feed(call.id, on.LegGone(effect.leg, "unreachable", str(error)))
+            self._not_dialled(call, on.LegGone(effect.leg, "unreachable", str(error)))
             return
         if worker is None:
             self._turns.feed(call.id, on.LegGone(effect.leg, "failed", "no media worker"))
             return
-        known = self.by_id.get(effect.leg)
-        io = known or LegIo(effect.leg, call.id, worker, False, target.flow.host, target=target)
-        io.ipv6 = ":" in target.flow.host
-        io.internal = call.internal
-        self.by_id[io.id] = io
+        io = self.by_id.get(effect.leg) or self._leg_out(call, effect.leg, worker, target)
 
-        def invite(io: LegIo) -> None:
+        def invite() -> None:
             assert io.local is not None
             io.local_body = io.local_body or sdp.make_offer(io.local)
             self._phone.invite(
@@ -166,10 +185,18 @@ class Legs:
                 max_forwards=effect.hops - 1,
             )
 
-        if io.local_body:  # by an engine that died: the same INVITE again
-            invite(io)
+        io.invite = invite
+        if io.local is not None:  # also of an engine that died: the same INVITE again
+            invite()
+        elif not io.opening:
+            self._open(io, call, lambda io: io.invite())
+
+    def _not_dialled(self, call: Call, why: on.LegGone) -> None:
+        io = self.by_id.get(why.leg)  # its media may have been opened
+        if io is not None:
+            self._over(io, why)
         else:
-            self._open(io, call, invite)
+            self._turns.feed(call.id, why)
 
     def progressed(self, leg: str, status: int, body: bytes) -> None:
         io = self.by_id.get(leg)
@@ -261,6 +288,7 @@ class Legs:
 
     def _open(self, io: LegIo, call: Call, then: Callable[[LegIo], None]) -> None:
         def opened(answer: media.Answer) -> None:
+            io.opening = False
             if not isinstance(answer, media.Opened):
                 reason = answer.reason if isinstance(answer, media.Refused) else "worker lost"
                 log.error("leg %s: no media: %s", io.id, reason)
@@ -285,6 +313,7 @@ class Legs:
             )
             then(io)
 
+        io.opening = True
         command = media.Open(io.id, ipv6=io.ipv6, timeout_s=self._timeout_s)
         self.ask(io, command, opened)
 

@@ -142,7 +142,12 @@ class Phone:
                 self._transport.send(effect)
                 continue
             self._late[peer] = needed
-            self._journal.when_durable(needed, lambda effect=effect: self._transport.send(effect))  # type: ignore[misc]
+            self._journal.when_durable(needed, partial(self._send_late, peer, needed, effect))
+
+    def _send_late(self, peer: object, needed: int, effect: sip.Effect) -> None:
+        if self._late.get(peer) == needed:
+            del self._late[peer]
+        self._transport.send(effect)
 
     # --- from the calls ------------------------------------------------------------------------
 

@@ -53,6 +53,8 @@ class Turns:
         self.calls: dict[str, Call] = {}
         self.inner: dict[type, Perform] = {}
         self.outer: dict[type, Perform] = {}
+        # What of an outer effect may begin while its facts are being written: nothing that shows.
+        self.early: dict[type, Perform] = {}
         self.on_finished: Callable[[Call], None] = lambda call: None
         self._journal = journal
         self._inputs: deque[tuple[str, Input]] = deque()
@@ -179,8 +181,11 @@ class Turns:
         owed.remove(effect)
         if not owed:
             del self._owed[call.id]
+        self._attempt(self.outer, call, effect)
+
+    def _attempt(self, performers: Mapping[type, Perform], call: Call, effect: do.Effect) -> None:
         try:
-            self.outer[type(effect)](call, effect)
+            performers[type(effect)](call, effect)
         except Exception:
             log.exception("call %s: %s in %s", call.id, type(effect).__name__, call.phase)
             self._fail(call)
@@ -233,6 +238,9 @@ class Turns:
                 self._perform(call, effect)
             return
         self._held.extend((seq, call, effect) for call, effect in outbound)
+        for call, effect in outbound:
+            if type(effect) in self.early:
+                self._attempt(self.early, call, effect)
         self._journal.when_durable(seq, lambda: self.together(self._drain))
 
     def _drain(self) -> None:
