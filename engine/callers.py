@@ -6,6 +6,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from engine.journal import Entry
+from queues.events import CallbackEnded
+from router.events import CallArrived, CallEnded, SecondLifeEnded
+
 CALLERS_MAX = 100_000
 
 
@@ -17,11 +21,31 @@ class Callers:
         self._seen: OrderedDict[str, tuple[int, str, str]] = OrderedDict()
         self._of_call: dict[str, str] = {}
 
+    def take(self, entry: Entry) -> None:
+        """Follow the log."""
+        event = entry.event
+        if isinstance(event, CallArrived):
+            self.arrived(entry.call, event.caller)
+        elif isinstance(event, CallEnded):
+            self.ended(entry.call, event.outcome, event.agent)
+        elif isinstance(event, SecondLifeEnded):
+            self.called_back(entry.call, event.agent)
+        elif isinstance(event, CallbackEnded) and event.end != "connected":
+            self.called_back(entry.call, "")
+
     def arrived(self, call: str, caller: str) -> None:
         self._of_call[call] = caller
 
-    def ended(self, call: str, outcome: str, agent: str = "") -> None:
+    def called_back(self, call: str, agent: str) -> None:
+        """The callback of a call is over; ``agent`` talked to the caller, "" for nobody."""
         caller = self._of_call.pop(call, "")
+        if caller and agent and caller in self._seen:
+            count, outcome, _ = self._seen[caller]
+            self.note(caller, count, outcome, agent)
+
+    def ended(self, call: str, outcome: str, agent: str = "") -> None:
+        promised = outcome == "callback-requested"  # then the callback's end is still to come
+        caller = self._of_call.get(call, "") if promised else self._of_call.pop(call, "")
         if caller:
             count, _, last_agent = self._seen.get(caller, (0, "", ""))
             self.note(caller, count + 1, outcome, agent or last_agent)

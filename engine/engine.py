@@ -36,6 +36,7 @@ from engine.kept_streams import KeptStreams
 from engine.legs import Legs
 from engine.liveness import Liveness
 from engine.lookups import Lookups
+from engine.people import People
 from engine.phone import Phone
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
@@ -56,7 +57,7 @@ from recordings.client import Finisher
 from recordings.store import RecordingStore
 from router import inputs as on
 from router.call import Call
-from router.events import CallArrived, CallEnded, EngineStarted
+from router.events import EngineStarted
 from router.sip.directory import SettingsDirectory
 from router.sip.endpoint import Endpoint
 from router.sip.transport import SipTransport
@@ -90,7 +91,7 @@ class Parts:
     streams: KeptStreams | None = None
 
 
-class Engine:
+class Engine(People):
     """Composes the shells; owns the clock, the turns and the calls of this node."""
 
     def __init__(self, parts: Parts, timers: Timers, clock: Clock) -> None:
@@ -160,7 +161,7 @@ class Engine:
         self.prompter = Prompter(self.turns, self.legs, self.workers, self.floor, parts.prompts)
         self.taping = Taping(self.turns, self.legs, self.workers)
         self.rebuild = Rebuild(self.turns, self.legs, self.taping, settings.media.timeout_s)
-        self.workers.is_ours = self.legs.by_id.__contains__
+        self.workers.is_ours = self.legs.is_ours
         self.workers.on_back = self.rebuild.back
         self.arrivals = Arrivals(self, settings, str(self.recordings_dir))
         self.callbacks = Callbacks(
@@ -279,10 +280,7 @@ class Engine:
         self.holds.note(entry)
         self.history.note(entry)
         self.statistics.apply(entry)
-        if isinstance(entry.event, CallEnded):
-            self.callers.ended(entry.call, entry.event.outcome, entry.event.agent)
-        elif isinstance(entry.event, CallArrived):
-            self.callers.arrived(entry.call, entry.event.caller)
+        self.callers.take(entry)
 
     async def stop(self) -> None:
         """End the calls in progress properly, then everything else."""
@@ -353,56 +351,6 @@ class Engine:
     def records_failing(self) -> bool:
         """The records' reader could not write at its last run: the database is away."""
         return self.records_reader is not None and bool(self.records_reader.failing)
-
-    # --- what people ask -----------------------------------------------------------------------
-
-    def presence(self, agent: str) -> str:
-        return next(
-            (view.presence for view in self.floor.agents() if view.agent == agent), "signed-out"
-        )
-
-    def sign_in(self, agent: str) -> None:
-        self.floor.change(lambda now: self.floor.floor.sign_in(agent, now))
-
-    def sign_out(self, agent: str) -> None:
-        self.floor.change(lambda now: self.floor.floor.sign_out(agent, now))
-
-    def ready(self, agent: str) -> None:
-        self.floor.change(lambda now: self.floor.floor.ready(agent, now))
-
-    def take_break(self, agent: str, reason: str = "") -> str:
-        """ "" or why not. Without a reason (a dialled code) the first of the configured breaks."""
-        breaks = self.settings.floor.breaks
-        return self.supervision.take_break(agent, reason or self.supervision.default_break(breaks))
-
-    def end_wrap_up(self, agent: str) -> None:
-        self.floor.change(lambda now: self.floor.floor.end_wrap_up(agent, now))
-
-    def hang_up(self, call: str, by: str) -> bool:
-        """End a call; False where it is over already."""
-        if call not in self.turns.calls:
-            return False
-        self.turns.feed(call, on.HangUpAsked(by))
-        return True
-
-    def transfer(self, call: str, target: str) -> str:
-        """Blind transfer of a call in its talk; "" or why not."""
-        found = self.turns.calls.get(call)
-        if found is None:
-            return "the call is over"
-        if found.phase != "talking":
-            return f"the call is {found.phase}, only a talk can be transferred"
-        destination, phones = self.floor.through(target)
-        if destination.kind == "nowhere":
-            return "no such queue, agent or number"
-        if destination.kind in ("agent", "external") and not phones:
-            return "that agent has no phone registered"
-        self.turns.feed(call, on.TransferAsked("", destination, phones))
-        return ""
-
-    def journal_fact(self, call: str, event: object) -> None:
-        """A fact that a person adds (disposition, comment): the readers bring it to the records."""
-        self.turns.fact(call, event)
 
     def reload(self, settings: Settings, secrets: Secrets, flows: FlowSet, sounds: Sounds) -> None:
         """New settings and flows for what comes; calls in progress keep theirs.

@@ -146,10 +146,7 @@ def settle(
         engine.statistics.apply(entry)
         if isinstance(event, FLOOR_FACTS):
             floor.apply(entry.call, _floor_event(event), entry.at)
-        elif isinstance(event, facts.CallArrived):
-            engine.callers.arrived(entry.call, event.caller)
-        elif isinstance(event, facts.CallEnded):
-            engine.callers.ended(entry.call, event.outcome, event.agent)
+        engine.callers.take(entry)
     for at, told in elsewhere.in_order() if elsewhere else ():
         entry = engine.journal.append("", told, engine.clock.now())
         for other in folds:

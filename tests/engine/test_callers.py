@@ -6,6 +6,9 @@ import pytest
 
 from engine import callers as module
 from engine.callers import Callers
+from engine.journal import Entry
+from queues.events import CallbackEnded
+from router.events import CallArrived, CallEnded, SecondLifeEnded
 
 
 def test_calls_are_counted_when_they_end() -> None:
@@ -61,3 +64,23 @@ def test_the_last_agent_is_remembered_over_a_call_that_nobody_answered() -> None
         callers.ended(call, "answered" if agent else "missed", agent)
     assert callers.agent_of("+371") == "anna"
     assert callers.agent_of("+372") == ""
+
+
+def test_who_called_back_knows_the_caller() -> None:
+    callers = Callers()
+    facts: list[object] = [
+        CallArrived("+371", "100", "t"),
+        CallEnded("callback-requested", "bye"),
+        CallbackEnded("support", "connected", 1, "anna"),
+        SecondLifeEnded("bye", "support", "anna"),
+    ]
+    for seq, fact in enumerate(facts, 1):
+        callers.take(Entry(seq, 1.0, "c1", fact))
+    assert callers.agent_of("+371") == "anna"
+    assert callers.earlier("+371") == (1, "callback-requested")
+    assert not callers._of_call
+    callers.take(Entry(5, 2.0, "c2", CallArrived("+372", "100", "t")))
+    callers.take(Entry(6, 2.0, "c2", CallEnded("callback-requested", "bye")))
+    callers.take(Entry(7, 3.0, "c2", CallbackEnded("support", "gave-up", 3)))
+    assert callers.agent_of("+372") == ""
+    assert not callers._of_call
