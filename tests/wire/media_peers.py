@@ -56,11 +56,13 @@ class Peer:
     def listen(self) -> None:
         while True:
             try:
-                data, more, _, _ = self.socket.recvmsg(2048, 64)
+                data, more, _, source = self.socket.recvmsg(2048, 64)
             except BlockingIOError:
                 return
             except OSError:
                 continue
+            if source != (HOST, self.port):
+                continue  # what was on its way to whoever had this port before
             seconds, nanos = _STAMP.unpack(more[0][2])
             self.heard.append(Heard(seconds + nanos / 1e9, parse(data)))
 
@@ -150,6 +152,7 @@ class Pacing:
         self._listeners = listeners
         self.began = time.time()
         self.ticks = 0
+        self.late_ms = 0.0  # the longest that the talkers themselves paused
         self._task = asyncio.create_task(self._run())
 
     def code(self, number: int) -> int:
@@ -157,9 +160,11 @@ class Pacing:
         return 1 + number % 100
 
     async def _run(self) -> None:
-        begun = time.monotonic()
+        begun = last = time.monotonic()
         while True:
             await asyncio.sleep(max(0.0, begun + self.ticks * FRAME_S - time.monotonic()))
+            now = time.monotonic()
+            self.late_ms, last = max(self.late_ms, (now - last) * 1000), now
             for peer in self._talkers:
                 peer.send(self.code(self.ticks))
             self.ticks += 1
