@@ -42,6 +42,7 @@ class Legs:
         self, turns: Turns, phone: Phone, workers: Workers, places: Places, timeout_s: float
     ) -> None:
         self.by_id: dict[str, LegIo] = {}
+        self.owed: set[str] = set()  # to be dialled by this engine, perhaps again
         self._turns = turns
         self._phone = phone
         self._workers = workers
@@ -66,6 +67,11 @@ class Legs:
 
     async def close(self) -> None:
         await self._tasks.close()
+
+    def is_ours(self, session: str) -> bool:
+        """A media session: of a leg, or of one that a dead engine may have dialled already. The
+        phone has that one's INVITE, so the port it names must stay."""
+        return session in self.by_id or session in self.owed
 
     # --- coming in ---------------------------------------------------------------------------
 
@@ -154,6 +160,7 @@ class Legs:
         return io
 
     def _dial(self, call: Call, effect: do.Dial) -> None:
+        self.owed.discard(effect.leg)
         leg = call.legs.get(effect.leg)
         if leg is None or leg.state == "gone":  # withdrawn, or no media for it, while we wrote
             return

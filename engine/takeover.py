@@ -21,6 +21,7 @@ from engine.journal import Entry
 from engine.kept import CODEC, CallKept, KeptCall, KeptIo, LegKept
 from engine.leg_io import LegIo, absent
 from engine.taping import Tape
+from router import effects as do
 from router import inputs as on
 from router.call import Call
 from router.sip.target import Credentials
@@ -104,6 +105,7 @@ class TakeOver:
             engine.workers.adopt(call.id, kept.worker, kept.music)
             for io in kept.legs:
                 engine.legs.by_id[io.id] = _io(io, call.id, kept.worker)
+            engine.legs.owed |= {item.leg for item in kept.outer if isinstance(item, do.Dial)}
             for tape in kept.tapes:
                 engine.taping.adopt(
                     Tape(call.id, tape.command, tape.begun, tape.segments, tape.runs)

@@ -11,6 +11,7 @@ from engine import recovery
 from engine.kept import CODEC, CallKept, KeptCall
 from engine.turns import Turns
 from queues.events import CallQueued, OfferMade
+from router import effects as do
 from router import inputs as on
 from router.events import CallArrived, CallConnected, CallEnded, EngineStarted
 from router.sip import effects as sip
@@ -214,3 +215,33 @@ def test_the_state_of_a_call_is_small() -> None:
     assert max(sizes) < 8_000
     state: Any = CODEC.decode(desk.journal.facts(CallKept)[-1].data)
     assert isinstance(state, KeptCall)
+
+
+def test_the_media_of_a_phone_that_is_dialled_again_stays() -> None:
+    """The dead engine may have sent the INVITE: the phone speaks to the port that it names."""
+    desk = begun()
+    scenes.ringing(desk)
+    dialled = [
+        (entry.seq, effect.leg)
+        for entry in desk.journal.entries
+        if isinstance(entry.event, CallKept) and entry.event.data
+        for effect in CODEC.decode(entry.event.data).outer
+        if isinstance(effect, do.Dial)
+    ]
+    seq, leg = dialled[0]
+    after = Desk(kept=desk.journal.entries[:seq])
+    after.phone.phones = desk.phone.phones
+    after.turns.pause()
+    settled = recovery.settle(
+        after,  # type: ignore[arg-type]
+        supervisor=SUPERVISOR,
+        phones=lambda: ["anna", "boris"],
+    )
+    assert leg not in after.legs.by_id
+    assert after.legs.is_ours(leg)
+    for io in after.legs.by_id.values():
+        io.worker = after.workers.worker
+    settled.takeover.go_on()
+    after.turns.resume()
+    assert leg in after.legs.by_id
+    assert after.legs.owed == set()

@@ -198,7 +198,7 @@ class World:
         self.statistics = Statistics()
         self.holds = Holds(cast(Any, self.disk))
         self.disk.on_durable = self.statistics.apply
-        self.legs = SimpleNamespace(by_id={})
+        self.legs = SimpleNamespace(by_id={}, owed=set())
         self.taping = SimpleNamespace(of=lambda call: (), adopt=lambda tape: None)
         self.directions = SimpleNamespace(target=lambda agent, text: (None, None, ""))
         self.workers = SimpleNamespace(
