@@ -228,7 +228,7 @@ def test_pictures_that_cannot_be(
     )
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert "a picture needs matplotlib: pip install" in wrong(
+    assert "a picture needs matplotlib; make setup installs it" in wrong(
         capsys, *plain, str(tmp_path / "day.png")
     )
 
