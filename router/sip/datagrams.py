@@ -10,7 +10,9 @@ from socket import AF_INET6, socket
 from router.sip.effects import Flow
 
 DATAGRAM_BYTES_MAX = 65_535
-BATCH = 64  # datagrams read before other callbacks of the loop have their turn
+BATCH = 64  # datagrams read before other callbacks of the loop have their turn, or
+BATCH_S = 0.005  # for so long: what a storm brings must not hold up the calls there are
+LATER_MAX = 8_192  # REGISTERs that wait their turn; beyond it they are lost, and come again
 QUEUE_MAX = 1024  # datagrams that wait for a full socket; beyond it they are lost
 
 OnMessage = Callable[[bytes, Flow], None]
@@ -22,6 +24,9 @@ class DatagramListener:
 
     What the kernel does not take at once waits in a queue of ``QUEUE_MAX``; a datagram that
     finds it full is dropped and counted, as if the network had lost it.
+
+    REGISTERs give way to everything else: after a restart thousands of phones come at once, and
+    a call's messages must not stand in that line.
     """
 
     def __init__(self, sock: socket, index: int) -> None:
@@ -29,6 +34,8 @@ class DatagramListener:
         self._index = index
         self._queue: deque[tuple[bytes, Flow]] = deque()
         self.is_ipv6 = sock.family == AF_INET6
+        self._later: deque[tuple[bytes, Flow]] = deque()
+        self._catching_up = False
         self.dropped = 0
 
     def prepare(self, on_message: OnMessage, on_send_failed: OnSendFailed) -> None:
@@ -47,6 +54,7 @@ class DatagramListener:
         if self._socket.fileno() < 0:
             return
         self._loop.remove_reader(self._socket.fileno())
+        self._later.clear()
         if self._queue:
             self._loop.remove_writer(self._socket.fileno())
             self._queue.clear()
@@ -84,6 +92,8 @@ class DatagramListener:
 
     def _read(self) -> None:
         receive = self._socket.recvfrom
+        time = self._loop.time
+        until = time() + BATCH_S
         for _ in range(BATCH):
             try:
                 data, address = receive(DATAGRAM_BYTES_MAX)
@@ -93,4 +103,29 @@ class DatagramListener:
                 continue  # an ICMP error of an earlier send; nothing was read
             if len(data) <= 4 and not data.strip(b"\r\n\0"):
                 continue  # keep-alive of a NAT (RFC 5626 3.5.1 has CRLF for streams only)
-            self._on_message(data, Flow("udp", address[0], address[1], 0, self._index))
+            flow = Flow("udp", address[0], address[1], 0, self._index)
+            if data.startswith(b"REGISTER "):
+                self._put_off(data, flow)
+                continue
+            self._on_message(data, flow)
+            if time() > until:
+                return
+
+    def _put_off(self, data: bytes, flow: Flow) -> None:
+        if len(self._later) >= LATER_MAX:
+            self.dropped += 1
+            return
+        self._later.append((data, flow))
+        if not self._catching_up:
+            self._catching_up = True
+            self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Take what was put off, for a while; then whatever came meanwhile goes first again."""
+        time = self._loop.time
+        until = time() + BATCH_S
+        while self._later and time() < until:
+            self._on_message(*self._later.popleft())
+        self._catching_up = bool(self._later)
+        if self._catching_up:
+            self._loop.call_soon(self._catch_up)

@@ -79,7 +79,9 @@ class Database:
 
     def start(self) -> None:
         data = Path(self._command[self._command.index("-D") + 1])
-        (data / "postmaster.pid").unlink(missing_ok=True)  # of one that was killed
+        # One that was killed is not reaped yet, so that it would be taken for alive.
+        for lock in (data / "postmaster.pid", *data.parent.glob(".s.PGSQL.*")):
+            lock.unlink(missing_ok=True)
         who: dict[str, Any] = self._who if os.geteuid() == 0 else {}
         with (Path(self._home) / "log").open("ab") as log:
             self.again = subprocess.Popen(
