@@ -60,6 +60,7 @@ WARM_UP_S = 1.0
 SET_UP_S = 1.5  # a part beside its warm-up and its measured time: starting, opening, draining
 MEASURED_S_MIN = 1.0
 ROUNDS_MAX = 3
+CLOSE_S = 10.0
 PORTS = "40000-44999"
 
 
@@ -223,6 +224,9 @@ class WorkerUnderLoad:
         """Stop all recordings; how many packets they hold."""
         for leg in range(0, legs, 2):
             await client.ask(StopRecord(f"r{leg}"))
+        async with asyncio.timeout(CLOSE_S):  # each is reported when the disk has all of it
+            while len(self.segments) < legs // 2:
+                await asyncio.sleep(0.01)
         if any(segment.error for segment in self.segments):
             raise RuntimeError(f"recording failed: {self.segments[0].error}")
         return sum(segment.left_packets + segment.right_packets for segment in self.segments)
