@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from config.errors import PeerError
-from engine.leg_io import LegIo
+from engine.leg_io import LegIo, quality
 from engine.phone import Phone
 from engine.tasks import Tasks
 from engine.turns import Turns, register
@@ -16,7 +16,6 @@ from engine.workers import Workers
 from router import effects as do
 from router import inputs as on
 from router.call import Call
-from router.events import LegQuality
 from router.media import protocol as media
 from router.media.client import WorkerClient
 from router.sip import sdp
@@ -50,7 +49,6 @@ class Legs:
         self._timeout_s = timeout_s
         self._tasks = Tasks("legs")
         self._session_ids = int(turns.clock.now()) << 8  # also of an earlier engine: each its own
-        self._keys_sent = self._session_ids
         turns.early[do.Dial] = self._prepare
         register(
             turns.outer,
@@ -276,20 +274,7 @@ class Legs:
     def _closed(self, io: LegIo, answer: media.Answer) -> None:
         if not isinstance(answer, media.Closed) or io.internal:
             return
-        figures = answer.figures
-        self._turns.fact(
-            io.call,
-            LegQuality(
-                io.id,
-                figures.received,
-                figures.sent,
-                figures.lost,
-                round(figures.jitter_ms, 2),
-                figures.remote_lost,
-                round(figures.remote_jitter_ms, 2),
-                round(figures.round_trip_ms, 2),
-            ),
-        )
+        self._turns.fact(io.call, quality(io.id, answer.figures))
 
     # --- media -------------------------------------------------------------------------------
 
@@ -392,9 +377,8 @@ class Legs:
     def _send_key(self, call: Call, effect: do.SendKey) -> None:
         io = self.by_id.get(effect.leg)
         if io is not None:
-            self._keys_sent += 1
             self._workers.send(
-                io.worker, media.SendDigits(io.id, f"{io.id}.k{self._keys_sent}", effect.key)
+                io.worker, media.SendDigits(io.id, f"{io.id}.k{effect.number}", effect.key)
             )
 
     def _probe(self, call: Call, effect: do.Probe) -> None:

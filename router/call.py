@@ -128,6 +128,7 @@ class Call:
     legs: dict[str, Leg] = field(default_factory=dict)
     legs_made: int = 0
     plays_made: int = 0
+    keys_sent: int = 0
     play: str = ""
     care: QueueCare | None = None
     welcome: tuple[object, ...] = ()  # said on entering the queue, before the position

@@ -88,7 +88,10 @@ def talking_key(call: Call, happened: on.KeyPressed, now: float) -> list[do.Effe
     if not happened.signalled or happened.leg not in (call.caller_leg, call.other_leg):
         return []
     other = call.other_leg if happened.leg == call.caller_leg else call.caller_leg
-    return [do.SendKey(other, happened.key)] if is_up(call, other) else []
+    if not is_up(call, other):
+        return []
+    call.keys_sent += 1
+    return [do.SendKey(other, happened.key, call.keys_sent)]
 
 
 # --- hold --------------------------------------------------------------------------------------

@@ -217,10 +217,11 @@ class StopRecording:
 
 @value(frozen=True, slots=True)
 class SendKey:
-    """Send a key to a leg's far end as RFC 4733 events."""
+    """Send a key to a leg's far end as RFC 4733 events; ``number`` tells this press from others."""
 
     leg: str
     key: str
+    number: int
 
 
 @value(frozen=True, slots=True)

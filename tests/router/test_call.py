@@ -169,7 +169,8 @@ def test_hold_plays_music_to_the_other_side_only() -> None:
 def test_a_key_by_signalling_reaches_the_other_side_as_sound() -> None:
     story = Story().wait()
     leg = story.talk()
-    assert story.feed(on.KeyPressed("in", "5", signalled=True)) == [do.SendKey(leg, "5")]
+    assert story.feed(on.KeyPressed("in", "5", signalled=True)) == [do.SendKey(leg, "5", 1)]
+    assert story.feed(on.KeyPressed("in", "5", signalled=True)) == [do.SendKey(leg, "5", 2)]
     assert story.feed(on.KeyPressed("in", "5")) == []
     assert story.facts(facts.DigitPressed) == []
 
