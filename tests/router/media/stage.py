@@ -18,7 +18,7 @@ from router.media.protocol import Answer, Command, Done, Open, Opened, Report, U
 from router.media.rtp import RtpPacket, build, parse
 
 HOST = "127.0.0.1"
-_PORTS = iter(range(50_000, 60_000, 40))
+_PORTS = itertools.cycle(range(50_000, 60_000, 40))
 
 
 class Phone:
@@ -50,13 +50,15 @@ class Phone:
         self.socket.sendto(data, (self.address[0], self.port))
 
     def heard(self) -> list[RtpPacket]:
-        """Every packet that arrived since the last call."""
-        packets = []
+        """Every packet of the session that arrived since the last call."""
+        packets: list[RtpPacket] = []
         while True:
             try:
-                packets.append(parse(self.socket.recv(2048)))
+                data, source = self.socket.recvfrom(2048)
             except BlockingIOError:
                 return packets
+            if source[1] == self.port:  # not what was meant for whoever had this port before
+                packets.append(parse(data))
 
     def close(self) -> None:
         self.socket.close()
