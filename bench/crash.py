@@ -34,7 +34,7 @@ load_stall_ms_max
 up_min           the fewest callers who were up at a kill, talking_min those who talked
 recording_missing_ms_max
                  the most that a talk's recording lacks on one side at one kill (frames are
-                 numbered; those sent from 0.2 s before until a second after the recovery)
+                 numbered; those sent from a second before until a second after the recovery)
 recording_holes_at_kills
                  how often any was missing at a kill on one side of a recording
 recording_missing_elsewhere_ms

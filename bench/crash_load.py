@@ -306,7 +306,7 @@ class Load:
             case sip.Invited():
                 self._rung(event)
             case sip.Confirmed(leg) if (talk := self._talks.get(leg)) is not None:
-                talk.caller.talked = True
+                talk.caller.talked = not talk.caller.wished  # who left meanwhile never talked
             case sip.Ended(leg, cause):
                 self._talk_over(leg, cause)
 

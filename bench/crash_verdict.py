@@ -15,12 +15,13 @@ from bench.crash_load import Caller, Load
 from bench.crash_recordings import Hole, read
 
 RECORDS = """\
-SELECT r.caller, coalesce(r.outcome, ''), count(t.number), r.no_recording,
+SELECT r.caller, coalesce(r.outcome, ''), r.talked_s, count(t.number), r.no_recording,
     CASE WHEN r.recording_sha256 != '' THEN r.recording ELSE '' END
 FROM call_records r LEFT JOIN tickets t ON t.call = r.call GROUP BY r.call
 """
-BEFORE_S = 0.2  # a frame sent so long before a kill may not be on disk by then
+BEFORE_S = 1.0  # a frame sent so long before a kill may not be on disk by then
 AFTER_S = 1.0
+RECORDED_S_MIN = 0.5  # a talk that is over before its recorder has begun leaves none
 
 
 class Record(NamedTuple):
@@ -28,6 +29,7 @@ class Record(NamedTuple):
 
     caller: str
     outcome: str
+    talked_s: float
     tickets: int
     no_recording: str
     recording: str
@@ -96,9 +98,9 @@ def judge(folder: Path, load: Load, kills: list[Span], patience_s: float = 40.0)
             verdict.lost.setdefault(call.number, f"its outcome: {outcome}")
         if call.talked:
             verdict.recordings += 1
-            if row is None or not row.recording:
+            if row is None or not (row.recording or row.talked_s < RECORDED_S_MIN):
                 verdict.unrecorded.append(call.number)
-            elif call.number not in load.moving:
+            elif row.recording and call.number not in load.moving:
                 _look_for_holes(verdict, call, folder / "recordings" / row.recording, kills)
     return verdict
 
