@@ -107,7 +107,10 @@ class HeldStream(NamedTuple):
 
 class Handover(NamedTuple):
     """What an engine is given when it begins. The listeners' descriptors are its own: it may
-    close them, the supervisor keeps others."""
+    close them, the supervisor keeps others.
+
+    After an upgrade the supervisor is of an earlier version than the engine: fields are only
+    ever added, with a default for one that is not there."""
 
     sip: tuple[Listening, ...]
     api: Listening
@@ -138,7 +141,7 @@ class Handover(NamedTuple):
             Listening(**{**fields["api"], "fd": fds[-1]}),
             tuple(WorkerAt(**item) for item in fields["workers"]),
             fields["starts"],
-            fields["drain"],
+            fields.get("drain"),
         )
 
 

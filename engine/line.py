@@ -27,7 +27,8 @@ import json
 import os
 import socket
 from array import array
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from config.errors import MisuseError
@@ -35,6 +36,7 @@ from engine.handover import Handover, HeldStream
 
 VARIABLE = "OFFHOOK_LINE"
 MESSAGE_BYTES_MAX = 65_536
+UNSENT_MAX = 4_096
 FDS_MAX = 200  # the kernel takes 253 at a time (unix(7), SCM_MAX_FD)
 
 
@@ -44,24 +46,67 @@ class Heard(NamedTuple):
 
 
 class Line:
-    """One end. Descriptors that are sent stay open here; those that are heard are the hearer's."""
+    """One end. Descriptors that are sent stay open here; those that are heard are the hearer's.
+
+    The kernel keeps few messages for who does not listen yet (net.unix.max_dgram_qlen, 10 at
+    worst), so an end that does not wait keeps the others: ``unsent`` until its owner calls
+    ``flush``, which ``on_unsent`` asks for when there is something to wait for.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
+        self.on_unsent: Callable[[], None] = _nothing
+        self._unsent: deque[tuple[bytes, list[int]]] = deque()
 
     def fileno(self) -> int:
         return self.socket.fileno()
 
+    @property
+    def unsent(self) -> int:
+        return len(self._unsent)
+
     def say(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> bool:
-        """False where the other end is gone or (to one that does not wait) takes no more."""
+        """False where the other end is gone, or has not listened for ``UNSENT_MAX`` messages."""
         data = json.dumps(message, separators=(",", ":")).encode()
         if len(data) > MESSAGE_BYTES_MAX or len(fds) > FDS_MAX:
             raise MisuseError(f"too much for one message: {len(data)} bytes, {len(fds)} fds")
+        if not self.flush():
+            return False
+        if not self._unsent:
+            sent = self._send(data, fds)
+            if sent is not None:
+                return sent
+            self.on_unsent()
+        if len(self._unsent) >= UNSENT_MAX:
+            return False
+        self._unsent.append((data, [os.dup(fd) for fd in fds]))
+        return True
+
+    def flush(self) -> bool:
+        """Send what the other end takes now; False where it is gone."""
+        while self._unsent:
+            sent = self._send(*self._unsent[0])
+            if sent is None:
+                return True
+            if not sent:
+                self._forget()
+                return False
+            _close(self._unsent.popleft()[1])
+        return True
+
+    def _send(self, data: bytes, fds: Sequence[int]) -> bool | None:
+        """None where it would have to wait."""
         try:
             socket.send_fds(self.socket, [data], fds)
+        except BlockingIOError:
+            return None
         except OSError:
             return False
         return True
+
+    def _forget(self) -> None:
+        while self._unsent:
+            _close(self._unsent.popleft()[1])
 
     def hear(self) -> Heard | None:
         """The next message; None when the other end is gone. BlockingIOError where none is there
@@ -79,7 +124,17 @@ class Line:
         return Heard(json.loads(data), fds.tolist()) if data else None
 
     def close(self) -> None:
+        self._forget()
         self.socket.close()
+
+
+def _close(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _nothing() -> None:
+    """Whoever waits at this end flushes without being asked."""
 
 
 def pair() -> tuple[Line, Line]:

@@ -33,10 +33,20 @@ class Orders:
         self._left: tuple[int, int] = (-1, -1)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(line.fileno(), self._hear)
+        line.on_unsent = self._flush_when_it_can
+        if line.unsent:
+            self._flush_when_it_can()
         self._pulse = own_pulse()
         self._beat()
         if drain is not None:
             self._drain(drain)
+
+    def _flush_when_it_can(self) -> None:
+        self._loop.add_writer(self._line.fileno(), self._flush)
+
+    def _flush(self) -> None:
+        if not self._line.flush() or not self._line.unsent:
+            self._loop.remove_writer(self._line.fileno())
 
     def _beat(self) -> None:
         """The loop turns: the supervisor kills an engine that hangs."""
@@ -46,6 +56,8 @@ class Orders:
     async def close(self) -> None:
         """The pulse goes on: a process that hangs at its end is killed like any other."""
         self._loop.remove_reader(self._line.fileno())
+        self._loop.remove_writer(self._line.fileno())
+        self._line.on_unsent = lambda: None
         self._engine.timers.clear("drain")
         await self._tasks.close()
 

@@ -21,7 +21,7 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, NoReturn
+from typing import Any
 
 from config.errors import PeerError
 from engine.children import Backoff, Child, kill, reap, start
@@ -65,15 +65,6 @@ def run(plan: SupervisorPlan) -> int:
         os.close(locked)
 
 
-def replace_process(plan: SupervisorPlan) -> NoReturn:
-    """Become the supervisor: the memory of whoever read the configuration is given back."""
-    fd = os.memfd_create("plan", 0)  # inheritable
-    os.write(fd, plan.to_json().encode())
-    os.lseek(fd, 0, os.SEEK_SET)
-    command = [sys.executable, "-m", "engine.supervisor", str(fd)]
-    os.execv(sys.executable, command)  # noqa: S606 (no shell is wanted)
-
-
 class Supervisor:
     """One run: the children by pid, what is to be started when, and how far the end is."""
 
@@ -108,6 +99,7 @@ class Supervisor:
             if name not in (SPARE, NEXT):
                 self.start(name)
         while self._children or not self._ending:
+            self._flush()
             signals, fds = self._waiter.wait(self._patience_s())
             if signals & {signal.SIGTERM, signal.SIGINT}:
                 self._end()
@@ -299,6 +291,12 @@ class Supervisor:
                 f"it starts again in {pause_s:.2f} s{looping}"
             )
             self._due[child.name] = time.monotonic() + pause_s
+
+    def _flush(self) -> None:
+        """A spare that is loading reads what it is told afterwards."""
+        for line in [child.line for child in self._children.values() if child.line is not None]:
+            line.flush()
+            self._waiter.watch(line.fileno(), writable=line.unsent > 0)
 
     def _look_for_hanging(self) -> None:
         """One that hangs is worse than one that is dead: nobody takes its place."""

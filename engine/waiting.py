@@ -19,8 +19,9 @@ class Waiter:
         self._poll = select.poll()
         self.watch(self._read)
 
-    def watch(self, fd: int) -> None:
-        self._poll.register(fd, select.POLLIN)
+    def watch(self, fd: int, *, writable: bool = False) -> None:
+        """Also again, to change what is waited for."""
+        self._poll.register(fd, select.POLLIN | (select.POLLOUT if writable else 0))
 
     def forget(self, fd: int) -> None:
         self._poll.unregister(fd)

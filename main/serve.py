@@ -43,10 +43,17 @@ def plan_of(
 
 def serve(config: Path | None, log_level: str, spare: bool = True) -> NoReturn:
     """Raises ConfigError for a wrong configuration; else this process is the supervisor."""
-    from engine.supervisor import replace_process
-
     os.umask(0o077)  # callers' numbers and voices are the owner's alone, in every process of ours
     settings, _ = load(config)
     load_secrets(settings)
     os.makedirs(settings.data_dir, exist_ok=True)
-    replace_process(plan_of(settings, config, log_level, spare))
+    _become_the_supervisor(plan_of(settings, config, log_level, spare))
+
+
+def _become_the_supervisor(plan: SupervisorPlan) -> NoReturn:
+    """The memory of whoever read the configuration is given back."""
+    fd = os.memfd_create("plan", 0)  # inheritable
+    os.write(fd, plan.to_json().encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    command = [sys.executable, "-m", "engine.supervisor", str(fd)]
+    os.execv(sys.executable, command)  # noqa: S606 (no shell is wanted)

@@ -47,7 +47,10 @@ def main(fifo: str, name: str, behaviour: str) -> None:
         refuses = role == "next" and Path(fifo).with_name("refuses").exists()
         if role != "engine":
             say(f"{role} waits")
-        line.say({"failed": "line 3: nonsense"} if refuses else {"waiting": "1.2.3"})
+        if refuses:
+            line.say({"failed": "line 3: nonsense"})
+            sys.exit(78)
+        line.say({"waiting": "1.2.3"})
         taken = take_over(line)
         if taken is None:
             sys.exit(0)

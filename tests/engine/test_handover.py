@@ -23,7 +23,7 @@ from engine.handover import (
     socket_folder,
 )
 from engine.ledger import ledger_fd
-from engine.line import hand_over, line_and_role, pair, take_over
+from engine.line import UNSENT_MAX, hand_over, line_and_role, pair, take_over
 
 
 def test_a_plan_survives_its_way() -> None:
@@ -67,18 +67,36 @@ def test_a_handover_survives_its_way() -> None:
         line_and_role({})
 
 
-def test_a_line_says_when_nobody_takes_it() -> None:
+def test_a_line_keeps_what_the_other_end_does_not_take_yet() -> None:
     ours, theirs = pair()
+    asked: list[bool] = []
+    ours.on_unsent = lambda: asked.append(True)
     with pytest.raises(BlockingIOError):
         ours.hear()
-    while ours.say({"x": "y" * 1_000}):
-        pass
-    assert theirs.hear() == ({"x": "y" * 1_000}, [])
+    with socket.socket() as sock:
+        inode = os.fstat(sock.fileno()).st_ino
+        count = 0
+        while ours.say({"n": count}, [sock.fileno()]):
+            count += 1
+            if ours.unsent == 3:
+                break
+    assert asked == [True]
+    for n in range(count):
+        heard = theirs.hear()
+        assert heard is not None
+        assert heard.message == {"n": n}
+        assert os.fstat(heard.fds[0]).st_ino == inode, "also of one that was closed meanwhile"
+        os.close(heard.fds[0])
+        assert ours.flush()
+    assert ours.unsent == 0
     with pytest.raises(MisuseError, match="too much"):
         ours.say({"x": "y" * 70_000})
+    while ours.say({}):
+        pass
+    assert ours.unsent == UNSENT_MAX
     theirs.close()
     assert not ours.say({})
-    assert ours.hear() is None
+    assert (ours.unsent, ours.hear()) == (0, None)
     ours.close()
 
 

@@ -281,8 +281,7 @@ def test_sighup_is_an_upgrade_and_what_does_not_come_up_changes_nothing(tmp_path
         running.process.send_signal(signal.SIGHUP)
         failed = running.line()
         assert failed["what"] == "next waits"
-        os.kill(failed["pid"], signal.SIGKILL)
-        (tmp_path / "refuses").unlink()
+        gone(failed["pid"])
         assert alive(engine["pid"])
         running.process.send_signal(signal.SIGTERM)
         running.line()
