@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from queues.statistics import bounds
+from queues.figures.statistics import bounds
 
 
 def start_of_day(now: float, zone: str) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from api.shapes import Shape, instant
-from queues.reports import AgentLine, QueueLine
-from queues.tallies import Figures
+from queues.figures.reports import AgentLine, QueueLine
+from queues.figures.tallies import Figures
 
 
 class Callbacks(Shape):

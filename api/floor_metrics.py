@@ -20,8 +20,8 @@ from prometheus_client.core import (
 from api.day import start_of_day
 from engine.engine import Engine
 from queues.events import CallbackEnd, Presence, RaiseReason, VisitEnd
-from queues.reports import label_of
-from queues.tallies import WAIT_BUCKETS_S, Tally, WorkTally
+from queues.figures.reports import label_of
+from queues.figures.tallies import WAIT_BUCKETS_S, Tally, WorkTally
 
 VISIT_ENDS: dict[VisitEnd, str] = {
     "connected": "answered",

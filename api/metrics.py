@@ -5,6 +5,7 @@ Nothing is counted here. Labels name queues, outcomes, workers and readers: no p
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import get_args
 
@@ -128,6 +129,9 @@ class Figures(Collector):
         )
         yield GaugeMetricFamily(
             "offhook_engine_generation", "Starts of this node's engine.", engine.journal.generation
+        )
+        yield GaugeMetricFamily(
+            "offhook_tasks", "asyncio tasks of the engine.", len(asyncio.all_tasks())
         )
         build = GaugeMetricFamily("offhook_build_info", "The version.", labels=["version"])
         build.add_metric([engine.version], 1)

@@ -25,10 +25,10 @@ from api.lasting import ask
 from api.report_text import as_csv, as_json, wants_csv
 from api.shapes import NAME, Shape, instant
 from engine.engine import Engine
-from queues.figures_store import Span
-from queues.reports import Calendar, agent_lines, by_name, label_of, queue_lines
+from queues.figures.figures_store import Span
+from queues.figures.reports import Calendar, agent_lines, by_name, label_of, queue_lines
+from queues.figures.statistics import Step
 from queues.rules import PERSONAL, personal_queue
-from queues.statistics import Step
 
 router = APIRouter(tags=["reports"])
 

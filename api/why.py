@@ -13,9 +13,9 @@ from api.shapes import CallId, Shape, instant
 from engine import why
 from engine.engine import Engine
 from queues.events import OfferKind
-from queues.explain import Candidate, Decision
-from queues.explain_wait import Wait
-from queues.story import Step
+from queues.why.explain import Candidate, Decision
+from queues.why.explain_wait import Wait
+from queues.why.story import Step
 
 router = APIRouter(tags=["calls"])
 

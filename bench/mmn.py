@@ -30,12 +30,12 @@ from dataclasses import dataclass
 from heapq import heapreplace
 from pathlib import Path
 
-from queues.erlang import Expected, Load, expected
 from queues.events import QueueVisitEnded
-from queues.rehearsal import Rehearsal
-from queues.rehearsal_calls import INFINITE, Caller
-from queues.rehearsal_confidence import Estimate, estimate
-from queues.rehearsal_log import Entry
+from queues.rehearsal.erlang import Expected, Load, expected
+from queues.rehearsal.rehearsal import Rehearsal
+from queues.rehearsal.rehearsal_calls import INFINITE, Caller
+from queues.rehearsal.rehearsal_confidence import Estimate, estimate
+from queues.rehearsal.rehearsal_log import Entry
 from queues.rules import AgentRules, FloorRules, QueueRules
 
 ROWS = Path(__file__).resolve().parent.parent / "tests" / "data" / "erlang_c.csv"
@@ -113,7 +113,7 @@ def patient_rows(path: Path = ROWS) -> list[Row]:
 
 
 def impatient_rows() -> list[Row]:
-    """Erlang A: no table, the formula of ``queues.erlang``."""
+    """Erlang A: no table, the formula of ``queues.rehearsal.erlang``."""
     rows = []
     for calls, aht_s, patience_s, agents in IMPATIENT:
         load = Load(calls, aht_s, patience_s)

@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine.clock import Clock
 from engine.figures_file import FiguresFile, Rows, Unwritten
 from engine.journal import Entry, Journal, Pace, Subscription
-from queues.figures_store import READER, FiguresStore, NewerFiguresError
-from queues.ledger import Ledger, S
-from queues.statistics import Statistics
+from queues.figures.figures_store import READER, FiguresStore, NewerFiguresError
+from queues.figures.ledger import Ledger, S
+from queues.figures.statistics import Statistics
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from queues.statistics import Statistics
-from queues.statistics_kept import (
+from queues.figures.statistics import Statistics
+from queues.figures.statistics_kept import (
     VERSION,
     Interval,
     UnderWay,

@@ -9,8 +9,8 @@ from engine.journal import Entry
 from engine.pictures import Pictures
 from engine.why import Asking
 from queues.events import FloorRulesAdopted
-from queues.picture import state_of, take
 from queues.rules import FloorRules, from_settings
+from queues.why.picture import state_of, take
 
 if TYPE_CHECKING:
     from engine.engine import Engine

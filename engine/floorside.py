@@ -14,7 +14,7 @@ from engine.turns import Turns, register
 from queues import offers
 from queues.agents import AgentView
 from queues.callers import Lists
-from queues.estimate_promise import Estimate
+from queues.estimates.estimate_promise import Estimate
 from queues.events import AgentPresence
 from queues.floor import Floor
 from queues.rules import from_settings, personal_queue

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from router.events import LegQuality
 from router.inputs import Cause
 from router.media.client import WorkerClient
-from router.media.protocol import Bridge, Play, Update
+from router.media.protocol import Bridge, LegFigures, Play, Update
 from router.sip.sdp import LocalMedia, Negotiated
 from router.sip.target import Target
 
@@ -44,6 +45,20 @@ def absent(worker: str) -> WorkerClient:
     client = WorkerClient(0, lambda *_: None, lambda _: None, lambda _: None)
     client.name = worker
     return client
+
+
+def quality(leg: str, figures: LegFigures) -> LegQuality:
+    """The fact of a leg's end: how its media were."""
+    return LegQuality(
+        leg,
+        figures.received,
+        figures.sent,
+        figures.lost,
+        round(figures.jitter_ms, 2),
+        figures.remote_lost,
+        round(figures.remote_jitter_ms, 2),
+        round(figures.round_trip_ms, 2),
+    )
 
 
 def cause_of_status(status: int) -> Cause:

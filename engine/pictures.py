@@ -16,8 +16,8 @@ import msgspec
 
 from engine.journal_file import segments
 from engine.rules_kept import RulesKept, write_whole
-from queues.picture import Picture
 from queues.rules import FloorRules
+from queues.why.picture import Picture
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from engine.pictures import Pictures
 from engine.registry import Registry
 from queues.events import FloorRulesAdopted
 from queues.offers import FLOOR_FACTS
-from queues.replay import Replay, Result
 from queues.state import FloorState
+from queues.why.replay import Replay, Result
 
 BATCH = 2_048
 _END = 2**63 - 1

@@ -23,12 +23,12 @@ from engine.journal_file import Cursor, Entry
 from engine.pictures import Pictures
 from engine.registry import Registry, product_registry
 from engine.replaying import LogReplay
-from queues.decisions import STORED, DecisionStore, StoredFact
-from queues.explain_wait import Wait, wait
-from queues.picture import state_of
 from queues.state import FloorState
-from queues.story import Step, Story
-from queues.wording import Names
+from queues.why.decisions import STORED, DecisionStore, StoredFact
+from queues.why.explain_wait import Wait, wait
+from queues.why.picture import state_of
+from queues.why.story import Step, Story
+from queues.why.wording import Names
 
 if TYPE_CHECKING:
     from engine.engine import Engine

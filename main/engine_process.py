@@ -36,7 +36,7 @@ from ivr.tts import find_tts
 from main.cli import version
 from main.loading import load
 from main.logs import set_up
-from queues.decisions import DecisionRows
+from queues.why.decisions import DecisionRows
 from recordings.client import Finisher
 from recordings.store import RecordingRows
 from tickets.policy import Policy

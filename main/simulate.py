@@ -28,10 +28,10 @@ from main.simulate_digest import Digest
 from main.simulate_forecast import read_forecast
 from main.simulate_history import is_day
 from main.simulate_report import Played, as_json, as_table
-from queues.rehearsal import Manners, Rehearsal
-from queues.rehearsal_calls import INFINITE
+from queues.figures.statistics import Statistics
+from queues.rehearsal.rehearsal import Manners, Rehearsal
+from queues.rehearsal.rehearsal_calls import INFINITE
 from queues.rules import FloorRules
-from queues.statistics import Statistics
 
 OCCUPANCY = 0.8  # of the calls that are made up where nothing is said
 KEPT_S = 40 * 86_400.0  # callers who wait for a callback may be called on another day

@@ -11,8 +11,8 @@ import math
 from functools import partial
 
 from main.simulate_day import Day, stream
-from queues.rehearsal import Shift
-from queues.rehearsal_calls import Expectation, callers
+from queues.rehearsal.rehearsal import Shift
+from queues.rehearsal.rehearsal_calls import Expectation, callers
 from queues.rules import AgentRules, FloorRules, QueueRules
 
 QUEUES = 10

@@ -13,8 +13,8 @@ from config.errors import PeerError
 from config.settings import Settings
 from main.simulate_forecast import Forecast, Part
 from main.simulate_history import day_of, known_queues, midnight, past_calls
-from queues.rehearsal import Shift
-from queues.rehearsal_calls import (
+from queues.rehearsal.rehearsal import Shift
+from queues.rehearsal.rehearsal_calls import (
     INFINITE,
     Caller,
     Expectation,

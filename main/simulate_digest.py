@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from queues.rehearsal_log import Entry
+from queues.rehearsal.rehearsal_log import Entry
 
 BATCH = 256
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.errors import PeerError
 from config.settings import Settings
 from config.store import database_url, describe, open_database
-from queues.rehearsal_calls import PastCall
+from queues.rehearsal.rehearsal_calls import PastCall
 from tickets.tables import call_records
 
 CALLS_MAX = 1_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from queues.statistics import Statistics
-from queues.tallies import HEADLINE, SERVICE_LEVELS, Figures, WorkTally, share
+from queues.figures.statistics import Statistics
+from queues.figures.tallies import HEADLINE, SERVICE_LEVELS, Figures, WorkTally, share
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from main.simulate_forecast import read_forecast
 from main.simulate_history import day_of, midnight, past_calls
 from main.staff_plan import StaffError, answer, plan
 from main.staff_report import answer_json, answer_table, plan_json, plan_table
-from queues.erlang import INFINITE, Aim, Load
-from queues.rehearsal_calls import Expectation, PastCall, mean_patience
+from queues.rehearsal.erlang import INFINITE, Aim, Load
+from queues.rehearsal.rehearsal_calls import Expectation, PastCall, mean_patience
 
 STEP_S = 1800.0
 ALONE = "calls"  # the queue of a file that names none

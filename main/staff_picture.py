@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from config.errors import PeerError
 from main.staff_plan import Answer, Plan, Slot
-from queues.erlang import INFINITE, Load, expected
+from queues.rehearsal.erlang import INFINITE, Load, expected
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

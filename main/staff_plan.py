@@ -8,9 +8,17 @@ from dataclasses import dataclass
 
 from config.errors import PeerError
 from main.staff_trial import CONFIDENCE, Sums, Trial, days, fewest
-from queues.erlang import AGENTS_MAX, INFINITE, Aim, Expected, Load, agents_needed, expected
-from queues.rehearsal_calls import Expectation
-from queues.rehearsal_confidence import Estimate, estimate
+from queues.rehearsal.erlang import (
+    AGENTS_MAX,
+    INFINITE,
+    Aim,
+    Expected,
+    Load,
+    agents_needed,
+    expected,
+)
+from queues.rehearsal.rehearsal_calls import Expectation
+from queues.rehearsal.rehearsal_confidence import Estimate, estimate
 
 ERLANGS_MAX = 20_000.0
 SIMULATED_ERLANGS_MAX = 2_000.0  # beyond, a trial takes minutes

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from main.simulate_report import percent, seconds, table
 from main.staff_plan import Answer, Plan, Slot
 from main.staff_trial import Trial
-from queues.erlang import INFINITE, Aim, Expected
-from queues.rehearsal_confidence import Estimate
+from queues.rehearsal.erlang import INFINITE, Aim, Expected
+from queues.rehearsal.rehearsal_confidence import Estimate
 
 
 def rostered(agents: int, shrinkage: float) -> int:

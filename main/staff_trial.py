@@ -13,12 +13,12 @@ from functools import partial
 from itertools import islice
 
 from main.simulate_day import stream
-from queues.erlang import Aim, Load
 from queues.events import QueueVisitEnded
-from queues.rehearsal import Rehearsal, Shift
-from queues.rehearsal_calls import INFINITE, Caller, Expectation, callers
-from queues.rehearsal_confidence import Estimate, estimate
-from queues.rehearsal_log import Entry, Reader
+from queues.rehearsal.erlang import Aim, Load
+from queues.rehearsal.rehearsal import Rehearsal, Shift
+from queues.rehearsal.rehearsal_calls import INFINITE, Caller, Expectation, callers
+from queues.rehearsal.rehearsal_confidence import Estimate, estimate
+from queues.rehearsal.rehearsal_log import Entry, Reader
 from queues.rules import AgentRules, FloorRules, QueueRules
 
 QUEUE = "queue"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from queues.decisions import StoredFact
+    from queues.why.decisions import StoredFact
 
 ASK_S = 15.0
 _END = 2**63 - 1
@@ -84,7 +84,7 @@ async def _from_disk(settings: Settings, call: str) -> str:
 async def _stored(settings: Settings, call: str) -> list[StoredFact]:
     """The records' facts of the call; none where the database is away or not there."""
     from config.store import database_url, open_database
-    from queues.decisions import DecisionStore
+    from queues.why.decisions import DecisionStore
 
     url = database_url(settings.store.database, settings.data_dir)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():

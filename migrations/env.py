@@ -8,12 +8,12 @@ from pathlib import Path
 from alembic import context
 from sqlalchemy.engine import Connection
 
-import queues.tables
+import queues.figures.tables
 import recordings.tables
 import tickets.tables
 from config.store import open_database
 
-METADATA = [tickets.tables.metadata, recordings.tables.metadata, queues.tables.metadata]
+METADATA = [tickets.tables.metadata, recordings.tables.metadata, queues.figures.tables.metadata]
 
 
 def run(connection: Connection) -> None:

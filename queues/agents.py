@@ -30,7 +30,7 @@ class Agent:
     What strategies rank by: ``idle_step`` numbers the step of the clock in which the agent got
     idle; ``taken`` counts calls since sign-in; ``occupied`` is the share of time spent on talks
     and wrap-up as of ``occupied_at``, when the last of them ended or began (the past fades, see
-    ``queues.strategies``); ``offered`` has the fence of each queue's last offer that was not
+    ``ranking.strategies``); ``offered`` has the fence of each queue's last offer that was not
     withdrawn; ``lots`` are drawn in weighted-random queues, ``draws`` counts how often, ``won``
     has those by which the agent was taken last. The mappings are replaced, never changed, so
     that copies of an agent stay.

@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from config.errors import MisuseError
 from queues import callbacks, leaving
 from queues.agents import READY, Agent, AgentKey
+from queues.estimates.learning import Learning
 from queues.events import (
     AgentPresence,
     BreakOverrun,
@@ -18,7 +19,6 @@ from queues.events import (
     QueueVisitEnded,
     VisitEnd,
 )
-from queues.learning import Learning
 from queues.offers import (
     Effect,
     Fact,

@@ -7,7 +7,7 @@ from itertools import islice
 from config.errors import MisuseError
 from queues.agents import AgentView
 from queues.dispatch import Dispatch
-from queues.estimate import Estimate
+from queues.estimates.estimate import Estimate
 from queues.events import PlaceKept
 from queues.rules import QueueRules
 from queues.waiting import WaitingView

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from queues.agents import READY, Agent
-from queues.eligibility import Eligibility
 from queues.events import (
     AgentPresence,
     AgentReachable,
@@ -12,9 +11,10 @@ from queues.events import (
     OfferMade,
     Presence,
 )
-from queues.lottery import Lottery
+from queues.ranking.eligibility import Eligibility
+from queues.ranking.lottery import Lottery
+from queues.ranking.strategies import faded
 from queues.rules import PERSONAL, AgentRules, FloorRules
-from queues.strategies import faded
 from queues.timers import Kind, Timers
 
 BREAK_REASONS: dict[OfferEnd, str] = {

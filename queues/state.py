@@ -8,7 +8,6 @@ from typing import Any
 
 from config.errors import MisuseError
 from queues.agents import Agent
-from queues.eligibility import Eligibility
 from queues.events import (
     AgentPresence,
     AgentReachable,
@@ -30,6 +29,7 @@ from queues.events import (
 )
 from queues.offers import FloorEvent
 from queues.order import Line
+from queues.ranking.eligibility import Eligibility
 from queues.resume import Kept, KeptPlaces
 from queues.roster import Roster
 from queues.rules import EMERGENCY_RANK, FloorRules, QueueRules
@@ -389,7 +389,7 @@ class FloorState:
             agent.until = 0.0
 
     def _wait_raised(self, call: str, event: WaitRaised, now: float) -> None:
-        """What a caller was told; ``queues.estimate`` keeps it."""
+        """What a caller was told; ``queues.estimates.estimate`` keeps it."""
 
 
 def _says_nothing_new(agent: Agent, call: str, event: AgentPresence) -> bool:

@@ -14,7 +14,7 @@ from tests.tidy import PRODUCT, ROOT, imports, none, product
 
 SQL = {"sqlalchemy", "asyncpg", "aiosqlite", "alembic"}
 # Of a package that is pure otherwise.
-STORES = {"queues/decisions.py", "queues/figures_store.py", "queues/tables.py"}
+STORES = {"queues/why/decisions.py", "queues/figures/figures_store.py", "queues/figures/tables.py"}
 WEB = {"fastapi", "starlette", "uvicorn", "httptools"}
 
 
@@ -60,7 +60,7 @@ def test_the_floor_itself_knows_no_store() -> None:
         for path in product()
         if path.relative_to(ROOT).parts[0] == "queues" and str(path.relative_to(ROOT)) not in STORES
         for name in sorted(imports(path))
-        if name in ("queues.decisions", "queues.figures_store", "queues.tables")
+        if name in ("queues.why.decisions", "queues.figures.figures_store", "queues.figures.tables")
     ]
     none(found, "the store reads what the floor decided, never the other way round")
 

@@ -62,16 +62,16 @@ CORES = (
 )
 # In a core's folder and not a core: they turn effects into datagrams and bytes, facts into rows.
 SHELLS = (
-    "queues/decisions.py",
-    "queues/figures_store.py",
-    "queues/tables.py",
+    "queues/why/decisions.py",
+    "queues/figures/figures_store.py",
+    "queues/figures/tables.py",
     "router/sip/transport*.py",
     "router/sip/datagrams.py",
     "router/sip/streams.py",
 )
 
 # Named by the design, and only ever imported as a module of its package.
-NAMED_BY_DESIGN = {"queues/statistics.py"}
+NAMED_BY_DESIGN = {"queues/figures/statistics.py"}
 
 # What of the standard library a core may use: nothing that knows the time, the world or chance.
 CORE_IMPORTS = {

@@ -29,8 +29,8 @@ from engine.timers import Timers
 from ivr.loader import FlowSet
 from ivr.prompts import PromptStore
 from ivr.tts import NoTts
-from queues.decisions import DecisionRows
 from queues.events import CallQueued, OfferMade, QueueVisitEnded
+from queues.why.decisions import DecisionRows
 from recordings.events import RecordingFinished
 from recordings.store import RecordingRows
 from router.call import Call, Leg, Phase

@@ -21,7 +21,7 @@ from queues.events import (
     VisitEnd,
     WaitRaised,
 )
-from queues.tallies import SERVICE_LEVELS, WAIT_BUCKETS_S
+from queues.figures.tallies import SERVICE_LEVELS, WAIT_BUCKETS_S
 from router.events import Outcome
 from tests.api.fakes import Node
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queues.tallies import SERVICE_LEVELS
+from queues.figures.tallies import SERVICE_LEVELS
 from tests.api.fakes import NOON, Node
 
 

@@ -21,7 +21,7 @@ from queues.events import (
     Presence,
     QueueVisitEnded,
 )
-from queues.tallies import SERVICE_LEVELS, Tally, WorkTally
+from queues.figures.tallies import SERVICE_LEVELS, Tally, WorkTally
 from router.events import CallConnected, CallTransferred
 from tests.api.fakes import NOON, Node, start_node
 

@@ -27,7 +27,7 @@ from engine.taping import Taping
 from engine.timers import Timers
 from engine.turns import Turns
 from ivr.loader import SHIPPED_DIR, FlowSet, load_flows
-from queues.statistics import Statistics
+from queues.figures.statistics import Statistics
 from router.call import Call
 from router.sip import effects as sip
 from router.sip import sdp

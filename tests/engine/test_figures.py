@@ -18,8 +18,8 @@ from engine.figures import FiguresReader
 from engine.figures_file import NAME
 from engine.journal import Journal
 from engine.registry import product_registry
-from queues.figures_store import FiguresStore, NewerFiguresError, Span
-from queues.statistics import Statistics, fold
+from queues.figures.figures_store import FiguresStore, NewerFiguresError, Span
+from queues.figures.statistics import Statistics, fold
 from tests.fakes import HandClock
 from tests.queues.made_up import Line, made_up_log, whole
 

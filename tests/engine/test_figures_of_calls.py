@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from queues.events import CallQueued, OfferMade
-from queues.statistics import Statistics, fold
-from queues.tallies import Tally, WorkTally
+from queues.figures.statistics import Statistics, fold
+from queues.figures.tallies import Tally, WorkTally
 from router import inputs as on
 from router.media import protocol as media
 from router.sip import effects as sip

@@ -22,10 +22,10 @@ from engine.registry import product_registry
 from engine.replaying import replay_log
 from engine.rules_kept import RulesKept, decode, digest_of, encode
 from engine.why import Place, Question, answer, rebuilt, told
-from queues.decisions import STORED, DecisionStore, StoredFact
-from queues.picture import Picture, take
 from queues.rules import from_settings
 from queues.state import FloorState
+from queues.why.decisions import STORED, DecisionStore, StoredFact
+from queues.why.picture import Picture, take
 from tests.api import fakes
 from tests.api.conftest import schema
 from tests.api.fakes import Node, start_node

@@ -22,8 +22,8 @@ from main.cli import main
 from main.simulate_digest import Digest
 from main.simulate_forecast import read_forecast
 from queues.events import OfferEnded, OfferMade
-from queues.rehearsal_log import Entry
-from queues.tallies import SERVICE_LEVELS
+from queues.figures.tallies import SERVICE_LEVELS
+from queues.rehearsal.rehearsal_log import Entry
 from tickets.tables import call_records
 
 ROOT = Path(__file__).resolve().parent.parent.parent

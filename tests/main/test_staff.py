@@ -15,8 +15,8 @@ from main import staff_trial
 from main.cli import main
 from main.staff_plan import plan
 from main.staff_trial import days, fewest, steady
-from queues.erlang import Aim, Load, expected
-from queues.rehearsal_calls import Expectation
+from queues.rehearsal.erlang import Aim, Load, expected
+from queues.rehearsal.rehearsal_calls import Expectation
 from tests.main.test_simulate import CONFIG, fill, past
 
 DAY = """\
@@ -140,7 +140,7 @@ def test_a_day_by_every_way(day: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def expected_agents(calls: float, patience_s: float | None) -> int:
-    from queues.erlang import INFINITE, agents_needed
+    from queues.rehearsal.erlang import INFINITE, agents_needed
 
     return agents_needed(Load(calls, 200, patience_s or INFINITE), Aim()).agents
 

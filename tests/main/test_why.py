@@ -15,10 +15,10 @@ from engine.pictures import Pictures
 from engine.registry import product_registry
 from engine.rules_kept import digest_of, encode
 from main.cli import main, version
-from queues.decisions import DecisionRows
 from queues.events import FloorRulesAdopted, OfferMade
-from queues.picture import take
 from queues.state import FloorState
+from queues.why.decisions import DecisionRows
+from queues.why.picture import take
 from router.events import EngineStarted
 from tests.queues.floors import Watched, rules
 

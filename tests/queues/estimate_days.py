@@ -11,7 +11,7 @@ from math import exp, log, sqrt
 from random import Random
 from typing import Any
 
-from queues.estimate import Estimate, Estimates
+from queues.estimates.estimate import Estimate, Estimates
 from queues.events import OfferMade, QueueVisitEnded
 from queues.floor import Floor
 from queues.offers import Effect, Fact, Offer

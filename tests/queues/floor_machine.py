@@ -25,8 +25,8 @@ from queues.events import (
 from queues.floor import Floor
 from queues.offers import Effect, Fact, Overflow
 from queues.presence import NEXT
+from queues.ranking.strategies import RANKS
 from queues.rules import AgentRules, FloorRules, QueueRules, personal_queue
-from queues.strategies import RANKS
 from queues.waiting import EMERGENCY, PROMOTED, CallKey
 from tests.queues.floors import Watched, indexes_agree, picture, stale, unmatched
 

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from queues.agents import READY, Agent
-from queues.eligibility import Eligibility
 from queues.floor import Floor
 from queues.offers import Effect, Fact, FloorEvent, Offer, OfferStale, Overflow, Withdraw
+from queues.ranking.eligibility import Eligibility
+from queues.ranking.teams import Team
 from queues.rules import PERSONAL, AgentRules, FloorRules, QueueRules, personal_queue
-from queues.teams import Team
 from queues.waiting import WaitingCall
 
 

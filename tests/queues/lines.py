@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from queues.reports import Calendar, agent_lines, queue_lines
-from queues.statistics import Statistics, Step
-from queues.tallies import Figures, WorkTally
+from queues.figures.reports import Calendar, agent_lines, queue_lines
+from queues.figures.statistics import Statistics, Step
+from queues.figures.tallies import Figures, WorkTally
 
 STEPS_MAX = 100_000
 

@@ -26,8 +26,8 @@ from queues.events import (
     VisitEnd,
     WaitRaised,
 )
-from queues.statistics import Statistics
-from queues.statistics_kept import interval, intervals, under_way
+from queues.figures.statistics import Statistics
+from queues.figures.statistics_kept import interval, intervals, under_way
 from router.events import (
     CallConnected,
     CallEnded,

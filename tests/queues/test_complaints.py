@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from queues.events import QueueVisitEnded
+from queues.figures.statistics import fold
 from queues.floor import Floor
 from queues.rules import AgentRules, QueueRules
-from queues.statistics import fold
 from tests.queues.floors import Watched, events, offers, picture, rules, stale, unmatched
 from tests.queues.test_statistics import Line
 

@@ -8,7 +8,6 @@ from typing import NamedTuple, get_args
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.why import rebuilt
-from queues.decisions import FACTS_MAX, STORED, DecisionRows, DecisionStore
 from queues.events import (
     AgentPresence,
     CallbackPlaced,
@@ -18,6 +17,7 @@ from queues.events import (
     QueueVisitEnded,
 )
 from queues.offers import FloorEvent
+from queues.why.decisions import FACTS_MAX, STORED, DecisionRows, DecisionStore
 
 
 class Entry(NamedTuple):

@@ -6,11 +6,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from queues import eligibility as module
 from queues.agents import READY, STANDINGS, Agent, AgentKey
-from queues.eligibility import RUNNERS_UP_MAX, Eligibility
+from queues.ranking import eligibility as module
+from queues.ranking.eligibility import RUNNERS_UP_MAX, Eligibility
+from queues.ranking.strategies import RANKS
 from queues.rules import AgentRules, FloorRules, QueueRules, Strategy, personal_queue
-from queues.strategies import RANKS
 from queues.waiting import WaitingCall
 from queues.wants import Wants
 from tests.queues.floors import may_take

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from config.errors import MisuseError
-from queues.erlang import Aim, Expected, Load, agents_needed, erlang_b, expected
+from queues.rehearsal.erlang import Aim, Expected, Load, agents_needed, erlang_b, expected
 
 TABLE = Path(__file__).resolve().parent.parent / "data" / "erlang_c.csv"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from config.errors import MisuseError
-from queues.estimate import Estimate, Estimates
+from queues.estimates.estimate import Estimate, Estimates
 from queues.events import BreakOverrun, WaitRaised
 from queues.floor import Floor
 from queues.offers import Fact

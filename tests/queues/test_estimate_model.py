@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queues.estimate_ahead import Burden, clearing_s
-from queues.estimate_learning import NORMAL_TAIL, Mean, Patience, Quantiles, Rate
-from queues.estimate_model import DRIFT, Outlook, drain_s, outlook
-from queues.estimate_staff import INSERTED_MAX, Kind, Place, Staff
+from queues.estimates.estimate_ahead import Burden, clearing_s
+from queues.estimates.estimate_learning import NORMAL_TAIL, Mean, Patience, Quantiles, Rate
+from queues.estimates.estimate_model import DRIFT, Outlook, drain_s, outlook
+from queues.estimates.estimate_staff import INSERTED_MAX, Kind, Place, Staff
 from queues.order import Line
 from queues.rules import AgentRules, FloorRules, QueueRules
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis.stateful import invariant
 
-from queues.estimate import Estimates
+from queues.estimates.estimate import Estimates
 from queues.events import (
     AgentPresence,
     AgentReachable,

@@ -22,14 +22,14 @@ from queues.events import (
     QueueVisitEnded,
     WaitRaised,
 )
-from queues.explain import Decision, Known, explain, recorded
-from queues.explain_wait import wait
 from queues.offers import Effect, Fact
+from queues.ranking.strategies import busyness
 from queues.rules import AgentRules, FloorRules, QueueRules, Strategy, Widening
-from queues.story import Story
-from queues.strategies import busyness
 from queues.wants import Wants
-from queues.wording import Names, advantage, key_words, left_out, seconds
+from queues.why.explain import Decision, Known, explain, recorded
+from queues.why.explain_wait import wait
+from queues.why.story import Story
+from queues.why.wording import Names, advantage, key_words, left_out, seconds
 from tests.queues.floors import Watched, rules
 
 NAMES: Names = {"anna": "Anna", "boris": "Boris", "clara": "Clara", "dora": "Dora"}

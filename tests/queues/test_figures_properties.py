@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis.stateful import invariant
 
 from queues.events import RESTS, CallbackMissed, OfferEnded
+from queues.figures.statistics import Statistics
 from queues.offers import Effect
-from queues.statistics import Statistics
 from tests.queues.made_up import Line
 from tests.queues.test_floor_life import LifeMachine
 

@@ -10,15 +10,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from queues.events import OfferEnd, Presence
-from queues.figures_store import (
+from queues.figures.figures_store import (
     OFFER_COLUMNS,
     PRESENCE_COLUMNS,
     FiguresStore,
     NewerFiguresError,
     Span,
 )
-from queues.statistics import fold
-from queues.tallies import Tally, WorkTally
+from queues.figures.statistics import fold
+from queues.figures.tallies import Tally, WorkTally
 from tests.queues.made_up import START, made_up_log
 
 EVER = Span(0.0, 1e11)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from queues.agents import READY, Agent
-from queues.lottery import Lottery
+from queues.ranking.lottery import Lottery
 from queues.rules import AgentRules, FloorRules, QueueRules
 from tests.queues.floors import Watched
 

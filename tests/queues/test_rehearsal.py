@@ -21,12 +21,12 @@ from queues.events import (
     OfferMade,
     QueueVisitEnded,
 )
+from queues.figures.statistics import Statistics
 from queues.offers import Effect, Fact
-from queues.rehearsal import MOVES_MAX, Manners, Rehearsal, Shift
-from queues.rehearsal_calls import Caller, Expectation, callers
-from queues.rehearsal_log import Entry
+from queues.rehearsal.rehearsal import MOVES_MAX, Manners, Rehearsal, Shift
+from queues.rehearsal.rehearsal_calls import Caller, Expectation, callers
+from queues.rehearsal.rehearsal_log import Entry
 from queues.rules import AgentRules, CallbackRules, FloorRules, QueueRules
-from queues.statistics import Statistics
 from tests.queues.floors import rules
 
 

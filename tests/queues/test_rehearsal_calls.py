@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from queues.rehearsal_calls import (
+from queues.rehearsal.rehearsal_calls import (
     TALK_UNKNOWN_S,
     Caller,
     Expectation,

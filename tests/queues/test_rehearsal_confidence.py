@@ -7,7 +7,7 @@ import random
 import pytest
 
 from config.errors import MisuseError
-from queues.rehearsal_confidence import Estimate, estimate, student_t
+from queues.rehearsal.rehearsal_confidence import Estimate, estimate, student_t
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import pytest
 
 from queues.events import CallbackPlaced, CallQueued, QueueVisitEnded
 from queues.offers import FLOOR_FACTS, Effect
-from queues.rehearsal import Manners, Rehearsal, Shift
-from queues.rehearsal_calls import Expectation, callers
-from queues.rehearsal_log import Entry
-from queues.replay import replay
+from queues.rehearsal.rehearsal import Manners, Rehearsal, Shift
+from queues.rehearsal.rehearsal_calls import Expectation, callers
+from queues.rehearsal.rehearsal_log import Entry
 from queues.rules import AgentRules, CallbackRules, FloorRules, QueueRules, Strategy, Widening
+from queues.why.replay import replay
 from tests.queues.floors import indexes_agree, unmatched
 
 HOUR_S = 3600.0

@@ -14,10 +14,10 @@ from config.errors import MisuseError
 from queues.events import CallPromoted, CallWidened, FloorRulesAdopted, OfferMade
 from queues.floor import Floor
 from queues.offers import Effect
-from queues.picture import restore, take
-from queues.replay import Replay, Result, next_fact, replay
 from queues.rules import AgentRules, FloorRules, QueueRules, Strategy, Widening
 from queues.state import FloorState
+from queues.why.picture import restore, take
+from queues.why.replay import Replay, Result, next_fact, replay
 from tests.queues.floor_machine import FloorMachine
 from tests.queues.floors import Watched, picture, rules
 
@@ -304,7 +304,7 @@ def test_looking_ahead_changes_nothing() -> None:
 
 
 def test_every_part_of_the_state_is_in_the_picture_or_made_anew() -> None:
-    """A further part of the floor's state needs its place in ``queues.picture``."""
+    """A further part of the floor's state needs its place in ``queues.why.picture``."""
     kept = {"version", "now", "fence", "place", "calls", "agents", "talks", "strays"}
     anew = {
         "rules", "timers", "lines", "eligibility", "retired", "roster", "_handlers", "on_hold",

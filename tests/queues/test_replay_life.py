@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from config.errors import MisuseError
 from config.hours import Schedule
 from queues.events import FloorRulesAdopted, OfferMade
-from queues.explain_wait import wait
-from queues.picture import take
-from queues.replay import Replay
 from queues.rules import AgentRules, BreakRules, CallbackRules, FloorRules, QueueRules, Widening
 from queues.state import FloorState
-from queues.story import Story
+from queues.why.explain_wait import wait
+from queues.why.picture import take
+from queues.why.replay import Replay
+from queues.why.story import Story
 from tests.queues.floors import Watched
 from tests.queues.test_replay import Entry, entries_of, replayed
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queues.reports import Calendar, agent_lines, by_name, label_of, queue_lines
-from queues.statistics import Step, fold
-from queues.tallies import Tally, WorkTally
+from queues.figures.reports import Calendar, agent_lines, by_name, label_of, queue_lines
+from queues.figures.statistics import Step, fold
+from queues.figures.tallies import Tally, WorkTally
 from tests.queues.made_up import AGENTS, QUEUES, START, made_up_log
 
 RIGA, KATHMANDU, CAIRO = (

@@ -7,11 +7,11 @@ from copy import copy
 import pytest
 
 from queues.agents import Agent
-from queues.eligibility import Eligibility
 from queues.events import AgentPresence, AgentReachable, OfferEnd, OfferEnded, OfferMade, Presence
+from queues.ranking.eligibility import Eligibility
+from queues.ranking.strategies import FADE_S, SHARE_MIN, busyness, faded, least_occupied, share_of
 from queues.roster import Roster
 from queues.rules import AgentRules, FloorRules, QueueRules
-from queues.strategies import FADE_S, SHARE_MIN, busyness, faded, least_occupied, share_of
 from queues.timers import Kind, Timers
 
 

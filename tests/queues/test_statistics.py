@@ -25,8 +25,8 @@ from queues.events import (
     VisitEnd,
     WaitRaised,
 )
-from queues.statistics import Statistics, bounds, fold
-from queues.tallies import SERVICE_LEVELS
+from queues.figures.statistics import Statistics, bounds, fold
+from queues.figures.tallies import SERVICE_LEVELS
 from router.events import CallConnected, CallEnded, CallHeld, CallResumed, CallTransferred
 from tests.queues.floors import Watched, rules
 from tests.queues.lines import agent_report, queue_report

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queues.statistics import Statistics, fold
-from queues.statistics_kept import Interval, UnderWay, interval, intervals, taken_up, under_way
+from queues.figures.statistics import Statistics, fold
+from queues.figures.statistics_kept import (
+    Interval,
+    UnderWay,
+    interval,
+    intervals,
+    taken_up,
+    under_way,
+)
 from tests.queues.lines import queue_report
 from tests.queues.made_up import AGENTS, QUEUES, START, made_up_log, whole
 

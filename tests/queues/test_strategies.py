@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from queues.events import AgentPresence, CallQueued, OfferEnded, OfferMade
 from queues.floor import Floor
 from queues.offers import FloorEvent
-from queues.picture import restore, take
+from queues.ranking.strategies import RANKS
 from queues.rules import AgentRules, FloorRules, QueueRules, Strategy
-from queues.strategies import RANKS
+from queues.why.picture import restore, take
 from tests.queues.floors import Watched, offers, picture
 
 AGENTS = {

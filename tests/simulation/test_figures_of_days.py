@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from queues.events import CallQueued, QueueVisitEnded
-from queues.statistics import fold
+from queues.figures.statistics import fold
 from router.events import CallEnded
 from tests.queues.lines import queue_report
 from tests.queues.made_up import whole

@@ -6,10 +6,10 @@ import pytest
 
 from queues.events import OfferMade
 from queues.offers import FLOOR_FACTS
-from queues.picture import take
-from queues.replay import Replay
 from queues.rules import from_settings
 from queues.state import FloorState
+from queues.why.picture import take
+from queues.why.replay import Replay
 from tests.simulation.world import SETTINGS, World
 
 

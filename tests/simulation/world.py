@@ -25,7 +25,7 @@ from engine.journal import Entry
 from engine.keeping import Keeping
 from engine.turns import Turns, register
 from ivr.loader import SHIPPED_DIR, load_flows
-from queues.statistics import Statistics
+from queues.figures.statistics import Statistics
 from router import effects as do
 from router import events as facts
 from router import inputs as on

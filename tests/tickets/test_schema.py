@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import queues.tables
+import queues.figures.tables
 import recordings.tables
 import tickets.tables
 from config import store
@@ -25,7 +25,11 @@ def test_head_is_the_newest_revision() -> None:
 
 async def test_migrated_schema_is_the_code_s(database: AsyncEngine) -> None:
     def differences(connection: Connection) -> list[object]:
-        all_tables = [tickets.tables.metadata, recordings.tables.metadata, queues.tables.metadata]
+        all_tables = [
+            tickets.tables.metadata,
+            recordings.tables.metadata,
+            queues.figures.tables.metadata,
+        ]
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, all_tables))
 

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from queues.ledger import Ledger, S
-from queues.statistics import Statistics
-from queues.tallies import WAIT_BUCKETS_S, Tally, WorkTally
-from queues.visits import Place, Visit
-from queues.worktime import Worker
+from queues.figures.ledger import Ledger, S
+from queues.figures.statistics import Statistics
+from queues.figures.tallies import WAIT_BUCKETS_S, Tally, WorkTally
+from queues.figures.visits import Place, Visit
+from queues.figures.worktime import Worker
 
 VERSION = 1  # of the form and of what the figures mean
 

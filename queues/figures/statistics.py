@@ -26,11 +26,11 @@ from queues.events import (
     QueueVisitEnded,
     WaitRaised,
 )
-from queues.ledger import interval_of
+from queues.figures.ledger import interval_of
+from queues.figures.tallies import Figures, Tally, WorkTally
+from queues.figures.visits import Visits
+from queues.figures.worktime import Handling, WorkTime
 from queues.rules import PERSONAL
-from queues.tallies import Figures, Tally, WorkTally
-from queues.visits import Visits
-from queues.worktime import Handling, WorkTime
 from router.events import (
     CallConnected,
     CallEnded,

@@ -1,6 +1,6 @@
 """The floor's decisions in the database: written from the log, asked for when the log has left.
 
-With ``queues.tables`` the one shell in this package: everything else here is pure.
+With ``queues.figures.tables`` the one shell in this package: everything else here is pure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from queues.events import (
     QueueVisitEnded,
     WaitRaised,
 )
-from queues.tables import decisions
+from queues.figures.tables import decisions
 
 STORED: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -80,7 +80,7 @@ class Entry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredFact:
-    """A row: ``fact`` is JSON (see ``queues.tables``)."""
+    """A row: ``fact`` is JSON (see ``queues.figures.tables``)."""
 
     seq: int
     call: str

@@ -6,7 +6,7 @@ function is its definition.
 
 Figures come from facts alone (see ``Agent``), so a floor that is fed its own facts ranks as it
 did. They stand still while an agent is ready, so that lines of ready agents stay sorted; only
-``queues.lottery`` draws anew, and says so.
+``queues.ranking.lottery`` draws anew, and says so.
 """
 
 from __future__ import annotations

@@ -19,10 +19,10 @@ from queues.dispatch import Dispatch
 from queues.events import BreakOverrun, CallbackDue, CallPromoted, CallWidened, OfferMade
 from queues.leaving import may_wait_for
 from queues.offers import FLOOR_FACTS, FloorEvent
-from queues.picture import Picture, restore, take
 from queues.rules import FloorRules
 from queues.state import FloorState
 from queues.timers import Kind
+from queues.why.picture import Picture, restore, take
 
 DIFFERENCES_MAX = 100  # kept; the rest is counted
 NOTHING = "nothing"

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from config.errors import PeerError
 from config.upsert import insert_for
-from queues.tables import agent_breaks, agent_intervals, figures_positions, queue_intervals
-from queues.tallies import WAIT_BUCKETS_S, Tally, WorkTally
+from queues.figures.tables import agent_breaks, agent_intervals, figures_positions, queue_intervals
+from queues.figures.tallies import WAIT_BUCKETS_S, Tally, WorkTally
 
 READER = "figures"
 CHUNK = 500  # rows of one statement

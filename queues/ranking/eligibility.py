@@ -7,8 +7,8 @@ from itertools import islice
 
 from queues.agents import LEVEL, NOT_ASKED, READY, SKILLS, Agent, AgentKey
 from queues.events import SortKey
+from queues.ranking.teams import Pool, Team
 from queues.rules import PERSONAL, FloorRules
-from queues.teams import Pool, Team
 from queues.waiting import CallKey, WaitingCall
 from queues.wants import Wants
 

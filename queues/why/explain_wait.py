@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queues.explain import Candidate, candidates, text_of
 from queues.rules import QueueRules
 from queues.state import FloorState
 from queues.waiting import PROMOTED, WaitingCall
+from queues.why.explain import Candidate, candidates, text_of
+from queues.why.wording import Names, left_out, listed, plural, queue_name, seconds
 from queues.widening import is_personal, next_widening
-from queues.wording import Names, left_out, listed, plural, queue_name, seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queues.estimate import Estimates
+from queues.estimates.estimate import Estimates
 from queues.offers import FloorEvent
 from queues.rules import FloorRules
 

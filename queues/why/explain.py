@@ -25,8 +25,7 @@ from queues.rules import PERSONAL, FloorRules
 from queues.state import FloorState
 from queues.waiting import EMERGENCY, CallKey, WaitingCall
 from queues.wants import Wants
-from queues.widening import is_personal
-from queues.wording import (
+from queues.why.wording import (
     Names,
     advantage,
     key_words,
@@ -36,6 +35,7 @@ from queues.wording import (
     seconds,
     standing,
 )
+from queues.widening import is_personal
 
 NEXT_CALLS_MAX = 5
 ANYBODY = Wants()

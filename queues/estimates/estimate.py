@@ -30,10 +30,10 @@ from typing import Any
 
 from config.errors import MisuseError
 from config.values import changed
-from queues.estimate_ahead import Ahead, look, place_of
-from queues.estimate_model import Outlook
-from queues.estimate_promise import SLACK_S, Estimate, Track, promise, reason
-from queues.estimate_staff import LAST, Kind, Place, Pool, Staff
+from queues.estimates.estimate_ahead import Ahead, look, place_of
+from queues.estimates.estimate_model import Outlook
+from queues.estimates.estimate_promise import SLACK_S, Estimate, Track, promise, reason
+from queues.estimates.estimate_staff import LAST, Kind, Place, Pool, Staff
 from queues.events import (
     AgentPresence,
     AgentReachable,

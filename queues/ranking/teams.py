@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from queues.agents import STANDINGS, Agent, AgentKey
 from queues.order import Line
+from queues.ranking.strategies import BY_NEEDS, RANKS
 from queues.rules import FloorRules
-from queues.strategies import BY_NEEDS, RANKS
 from queues.waiting import CallKey
 from queues.wants import Wants
 

@@ -18,9 +18,9 @@ from queues.events import (
     CallQueued,
     QueueVisitEnded,
 )
-from queues.ledger import Ledger
-from queues.open_visits import OpenVisits
-from queues.tallies import Tally
+from queues.figures.ledger import Ledger
+from queues.figures.open_visits import OpenVisits
+from queues.figures.tallies import Tally
 
 
 @dataclass(slots=True)

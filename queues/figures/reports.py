@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from queues.ledger import S
+from queues.figures.ledger import S
+from queues.figures.statistics import PERSONAL_QUEUES, Statistics, Step, bounds
+from queues.figures.tallies import Figures, Tally, WorkTally
 from queues.rules import PERSONAL
-from queues.statistics import PERSONAL_QUEUES, Statistics, Step, bounds
-from queues.tallies import Figures, Tally, WorkTally
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
-from queues.ledger import INTERVAL_S
+from queues.figures.ledger import INTERVAL_S
 
 
 @dataclass(slots=True)

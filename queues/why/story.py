@@ -19,10 +19,10 @@ from queues.events import (
     QueueVisitEnded,
     WaitRaised,
 )
-from queues.explain import Decision, Known, explain, recorded
-from queues.replay import next_fact
 from queues.state import FloorState
-from queues.wording import (
+from queues.why.explain import Decision, Known, explain, recorded
+from queues.why.replay import next_fact
+from queues.why.wording import (
     CALLBACK_ENDS,
     ENDS,
     VISIT_ENDS,

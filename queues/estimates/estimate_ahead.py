@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from queues.estimate_model import OVERTAKEN_MAX, Outlook, outlook
-from queues.estimate_staff import Place, Pool
+from queues.estimates.estimate_model import OVERTAKEN_MAX, Outlook, outlook
+from queues.estimates.estimate_staff import Place, Pool
 from queues.rules import EMERGENCY_RANK
 from queues.waiting import IN_CLASS, PROMOTED
 

@@ -2,7 +2,7 @@
 
 The floor decides; this plays everybody else. Callers arrive and hang up when their patience
 ends; phones ring, are answered, refused or left to ring; talks end; agents come and go. Every
-fact goes to the readers (``queues.statistics``, a digest, whoever wants) as the journal would
+fact goes to the readers (the statistics, a digest, whoever wants) as the journal would
 bring it, with the call's end behind. Nothing happens between two events, so a day takes as long
 as its decisions take.
 """
@@ -28,8 +28,8 @@ from queues.offers import (
     Reserve,
     Withdraw,
 )
-from queues.rehearsal_calls import INFINITE, Caller, Chance, exponential
-from queues.rehearsal_log import Entry, Reader
+from queues.rehearsal.rehearsal_calls import INFINITE, Caller, Chance, exponential
+from queues.rehearsal.rehearsal_log import Entry, Reader
 from queues.rules import FloorRules
 from router.events import CallEnded, Outcome
 

@@ -26,7 +26,7 @@ decisions = Table(
     Index(None, "call", "seq"),
 )
 
-# Figures: the sums of one queue or agent (``queues.tallies``) in one quarter of an hour that is
+# Figures: the sums of one queue or agent (``tallies``) in one quarter of an hour that is
 # over. ``start`` is unix seconds. Queues named "@anna" are agents' personal ones.
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from queues.events import AgentPresence
-from queues.ledger import INTERVAL_S, Ledger, interval_of
-from queues.tallies import WorkTally
+from queues.figures.ledger import INTERVAL_S, Ledger, interval_of
+from queues.figures.tallies import WorkTally
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from queues.agents import LEVEL, NO_PHONE, NOT_ASKED, SKILLS
 from queues.events import SortKey
+from queues.ranking.strategies import share_of
 from queues.rules import PERSONAL
-from queues.strategies import share_of
 from queues.wants import Needs, Wants
 
 Names = Mapping[str, str]

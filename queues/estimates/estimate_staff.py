@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from queues.estimate_learning import Learned, Quantiles, Rate
+from queues.estimates.estimate_learning import Learned, Quantiles, Rate
 from queues.order import Line
 from queues.rules import EMERGENCY_RANK, PERSONAL, AgentRules, FloorRules, QueueRules
 

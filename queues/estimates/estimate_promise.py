@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from config.values import value
-from queues.estimate_ahead import Ahead
-from queues.estimate_model import Outlook
-from queues.estimate_staff import Place, Pool
+from queues.estimates.estimate_ahead import Ahead
+from queues.estimates.estimate_model import Outlook
+from queues.estimates.estimate_staff import Place, Pool
 from queues.events import RaiseReason, WaitRaised
 
 SLACK_S = 0.5  # a promise that would move by less stays
