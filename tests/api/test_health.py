@@ -28,6 +28,9 @@ async def test_each_part(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.arrivals.accepting = False
     assert await reasons(node) == (503, ["stopping"])
     engine.arrivals.accepting = True
+    engine.arrivals.drains_to = ""
+    assert await reasons(node) == (503, ["draining"])
+    engine.arrivals.drains_to = None
     engine.ready_since = 0.0
     assert await reasons(node) == (503, ["starting"])
     engine.ready_since = 1.0

@@ -47,6 +47,26 @@ def test_without_room_or_on_the_way_out_callers_are_sent_on(desk: Desk, why: str
     assert desk.workers.commands == []
 
 
+@pytest.mark.parametrize(
+    ("peer", "contact"),
+    [
+        ("sip:other.example:5070", "<sip:700@other.example:5070>"),
+        ("sip:desk@other.example;transport=tcp", "<sip:desk@other.example;transport=tcp>"),
+    ],
+)
+def test_a_node_that_drains_sends_callers_to_its_peer(desk: Desk, peer: str, contact: str) -> None:
+    desk.arrivals.drains_to = peer
+    desk.invite(dialled="700")
+    assert desk.phone.said == [("reject", "in1", 302, (("Contact", contact),))]
+    assert desk.journal.entries == []
+
+
+def test_a_node_that_drains_without_a_peer_says_later(desk: Desk) -> None:
+    desk.arrivals.drains_to = ""
+    desk.invite()
+    assert desk.phone.said == [("reject", "in1", 503, (("Retry-After", "5"),))]
+
+
 def test_calls_in_progress_go_on_when_the_journal_is_full(desk: Desk) -> None:
     call = desk.call()
     desk.journal.full = True
