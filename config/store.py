@@ -66,7 +66,7 @@ def open_database(address: str, data_dir: Path) -> AsyncEngine:
     url = database_url(address, data_dir)
     if url.get_backend_name() == "sqlite":
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url, pool_size=2, max_overflow=POOL)
+        engine = create_async_engine(url, pool_size=2, max_overflow=POOL, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
     return create_async_engine(
@@ -74,6 +74,7 @@ def open_database(address: str, data_dir: Path) -> AsyncEngine:
         pool_size=POOL,
         max_overflow=POOL,
         pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, and people's numbers are not
         connect_args={
             "timeout": CONNECT_S,
             "command_timeout": STATEMENT_S,

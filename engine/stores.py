@@ -111,7 +111,7 @@ STUCK_S = 5.0  # a reader that took nothing for so long is in trouble, whatever 
 
 def trouble(figures: ReaderFigures) -> str:
     """Why a reader stays behind, in a word or two without names of hosts; "" where it does not."""
-    told = figures.failing
+    told = figures.failing.partition("\n")[0]  # without the statement that failed
     if not told:
         return "no answer" if figures.stuck_s >= STUCK_S else ""
     return next((word for part, word in _WORDS if part in told), told.partition(":")[0])

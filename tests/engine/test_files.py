@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.files import POSITION_STEP, RecordingsReader
+from engine.files import AGAIN_S, POSITION_STEP, RecordingsReader
 from engine.journal import Entry
 from recordings.events import RecordingFinished
 from router.events import (
@@ -49,11 +49,12 @@ class Room:
         self.folder = folder
         self.journal = FakeJournal()
         self.pen = Pen()
+        self.clock = HandClock()
         self.restart()
 
     def restart(self) -> None:
         self.reader = RecordingsReader(
-            cast(Any, self.journal), cast(Any, HandClock()), cast(Any, self.pen),
+            cast(Any, self.journal), cast(Any, self.clock), cast(Any, self.pen),
             self.folder, self.folder / "recordings.position",
         )  # fmt: skip
 
@@ -298,3 +299,34 @@ async def test_the_position_is_written_whole(room: Room) -> None:
         "open": {},
     }
     assert not (room.folder / "recordings.new").exists()
+
+
+async def test_a_full_disk_is_told_once_and_tried_again(room: Room) -> None:
+    room.started("a")
+    room.closed("a")
+    room.ended()
+    room.pen.fails = "writing failed: No space left on device"
+    await room.read()
+    await room.read()
+    (told,) = room.journal.facts(RecordingFinished)
+    assert "No space left" in told.error
+    assert (room.folder / "a").exists()
+    assert room.reader.failed["disk full"] == 1
+    room.pen.fails = ""
+    room.clock.at += AGAIN_S
+    room.fact(CallPickedUp(), "d")
+    await room.read()
+    *_, finished = room.journal.facts(RecordingFinished)
+    assert (finished.error, finished.missing) == ("", "")
+    assert not (room.folder / "a").exists()
+
+
+async def test_a_recording_cut_short_says_what_is_missing(room: Room) -> None:
+    room.started("a")
+    why = "disk full: No space left on device"
+    room.fact(RecordingClosed("c-r1", str(room.folder / "a"), 0.0, 1.0, 5, 5, why))
+    room.ended()
+    await room.read()
+    (finished,) = room.journal.facts(RecordingFinished)
+    assert (finished.error, finished.missing) == ("", why)
+    assert room.reader.failed == {"disk full": 1, "worker died": 0, "other": 0}
