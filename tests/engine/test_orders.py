@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from engine.line import Line, pair
+from engine.line import pair
 from engine.orders import Orders
 
 
@@ -76,7 +76,7 @@ async def node() -> AsyncIterator[Node]:
     it = Node()
     yield it
     for line in (it.supervisor, it.line):
-        cast(Line, line).close()
+        line.close()
 
 
 async def test_a_drain_tells_how_many_are_left_until_none_is(node: Node) -> None:
