@@ -20,6 +20,7 @@ from tests.wire.database import Database, listener, running_database
 from tests.wire.heard import Talk
 from tests.wire.system import System
 from tests.wire.talks import AGENT_HZ, Room, configuration
+from tests.wire.test_store_failures import readiness, soon
 
 
 @pytest.fixture
@@ -93,3 +94,37 @@ async def _stopped(room: Room, agent: Softphone, database: Database) -> None:
         found = await database.ticket(number, 30)
         assert (found["outcome"], found["agent"]) == ("answered", "a101")
         assert found["talked_s"] > 1.0
+
+
+async def test_a_state_store_that_is_frozen_and_then_gone(tmp_path: Path) -> None:
+    with running_redis() as state:
+        system = System(tmp_path / "system", configuration(f"store:\n  state: {state}/0\n"))
+        try:
+            await asyncio.to_thread(system.start)
+            async with Room(system, tmp_path, 10) as room:
+                agent = await room.softphone("101", AGENT_HZ)
+                await room.sign_in("101")
+                redis = listener(urlsplit(state).port)
+                talk = await Talk.begin(room, agent, "+371270006")
+                redis.suspend()
+                try:
+                    await room.softphone("102", AGENT_HZ)  # what the store should be told
+                    await talk.flows()
+                    (behind,) = await soon(lambda: readiness(system)["behind"], "behind", 12)
+                    assert (behind["reader"], behind["why"]) == ("state", "no answer")
+                    assert readiness(system)["status"] == "ready", "calls do not need it"
+                    await talk.flows()
+                finally:
+                    redis.resume()
+                await soon(lambda: not readiness(system)["behind"], "the state caught up", 20)
+                await talk.end()
+                await asyncio.sleep(0.5)  # the wrap-up
+                redis.kill()
+                talk = await Talk.begin(room, agent, "+371270007")
+                (behind,) = await soon(lambda: readiness(system)["behind"], "behind", 12)
+                assert (behind["reader"], behind["why"]) == ("state", "away")
+                await talk.flows()
+                await talk.end()
+            await asyncio.to_thread(system.wait_for_tickets, "+37127000%", 2)
+        finally:
+            await asyncio.to_thread(system.stop)
