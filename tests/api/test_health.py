@@ -54,3 +54,24 @@ async def test_a_full_journal_takes_no_comment(node: Node, monkeypatch: pytest.M
     async with node.client("anna") as client:
         answer = await client.post("/tickets/1/comments", json={"text": "x"})
     assert answer.status_code == 503
+
+
+async def test_a_reader_behind_is_named_with_how_much_and_why(node: Node) -> None:
+    assert node.engine.records_reader is not None
+    node.engine.records_reader.failing = "ConnectionRefusedError: postgres at 192.0.2.7"
+    async with node.client(None) as client:
+        (behind,) = (await client.get("/health/ready")).json()["behind"]
+    assert (behind["reader"], behind["why"]) == ("records", "away")
+    async with node.client("prometheus") as client:
+        text = (await client.get("/metrics")).text
+    assert 'offhook_journal_reader_up{reader="records"} 0.0' in text
+    assert 'offhook_journal_reader_trouble{reader="records",why="away"} 1.0' in text
+
+
+async def test_above_capacity(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.engine.arrivals.capacity, "why", lambda: "calls")
+    assert await reasons(node) == (503, ["overload"])
+    assert node.engine.arrivals.capacity.refuses()
+    async with node.client("prometheus") as client:
+        text = (await client.get("/metrics")).text
+    assert 'offhook_calls_turned_away_total{why="calls"} 1.0' in text
