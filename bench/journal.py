@@ -15,7 +15,7 @@ The last line of standard output is one JSON object:
 rate, calls, commits    calls in a second; calls; turns that waited for the disk
 added_ms_p50, _p99, _max            the wait with fdatasync
 unsynced_ms_p50, _p99, _max         the same with a journal whose fdatasync does nothing
-ratio                   added_ms_p99 / unsynced_ms_p99
+ratio                   added_ms_p99 / unsynced_ms_p99 (to reach: added_ms_p99 under 10)
 offer_ms_p50, _p99      of the turns that decide who is rung (OfferMade to the INVITE)
 syncs_per_s             fdatasyncs in a second: turns share them
 fdatasync_ms_p50, _p99  one fdatasync after 2 KB by itself, on the same disk, in the same run
