@@ -25,6 +25,9 @@ rtp_gap_ms_max   (until half a second after the recovery, if that is later): pac
                  the kernel, the time since the last one at the end counts, too. Callers whose
                  end was wished meanwhile are left out
 
+music_gap_ms_p99, music_gap_ms_max
+                 rtp_gap_ms_* of those only who hear music: all of their packets are the worker's,
+                 none is one that an agent of the load sent late
 reference_gap_ms_p99, reference_gap_ms_max
                  the same in the 2.5 s before each kill: what the machine, its other programs and
                  the turns of calls cost without a kill
@@ -69,7 +72,7 @@ import httpx
 
 from bench.calls import say, sign_in
 from bench.centre import Centre
-from bench.crash_load import Load, Shape
+from bench.crash_load import Gap, Load, Shape
 from bench.crash_verdict import Span, judge
 
 CALLERS, AGENTS, PROBE = "127.11.0.2", "127.11.0.3", "127.11.0.4"
@@ -100,8 +103,8 @@ class Kill:
     at: float
     recovery_s: float = 0.0
     order_changed: bool = False
-    gaps: list[float] = field(default_factory=list)
-    reference: list[float] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    reference: list[Gap] = field(default_factory=list)
     stall_s: float = 0.0
     up: tuple[int, int] = (0, 0)
 
@@ -160,14 +163,14 @@ class Bench:
     def kill_worker(self) -> None:
         kill = self._kill(self.process(f"media-{len(self.kills) % 2}"), self._reference())
         self._end_window(kill)
-        kill.recovery_s = max(kill.gaps, default=0.0)
+        kill.recovery_s = _longest(kill.gaps)
 
-    def _reference(self) -> list[float]:
+    def _reference(self) -> list[Gap]:
         self.load.watch()
         time.sleep(WINDOW_S + self._rng.uniform(EVERY_S[0], EVERY_S[1]) - 5.0)
         return self.load.gaps()
 
-    def _kill(self, pid: int, reference: list[float]) -> Kill:
+    def _kill(self, pid: int, reference: list[Gap]) -> Kill:
         self.load.watch()
         kill = Kill(time.time(), reference=reference, up=self.load.up())
         os.kill(pid, signal.SIGKILL)
@@ -179,8 +182,8 @@ class Bench:
         kill.gaps, kill.stall_s = self.load.gaps(), self.load.stall_s
         say(
             f"kill {len(self.kills)}: {kill.recovery_s:.2f} s, up {kill.up}, gap"
-            f" {max(kill.gaps, default=0) * 1000:.0f} ms (before"
-            f" {max(kill.reference, default=0) * 1000:.0f}), stall {kill.stall_s * 1000:.0f} ms,"
+            f" {_longest(kill.gaps) * 1000:.0f} ms (before"
+            f" {_longest(kill.reference) * 1000:.0f}), stall {kill.stall_s * 1000:.0f} ms,"
             f" lost {len(self.load.lost)}{', ORDER CHANGED' * kill.order_changed}"
         )
 
@@ -213,8 +216,7 @@ class Bench:
             say(f"lost: {number}: {what}")
         for number, hole in found.elsewhere:
             say(f"{number}: {hole.frames} frames missing on side {hole.side}")
-        gaps = sorted(gap * 1000 for kill in self.kills for gap in kill.gaps)
-        reference = sorted(gap * 1000 for kill in self.kills for gap in kill.reference)
+        gaps = [gap for kill in self.kills for gap in kill.gaps]
         recoveries = [kill.recovery_s for kill in self.kills]
         return {
             "kills": len(self.kills),
@@ -225,10 +227,9 @@ class Bench:
             "tickets_double": len(found.ticketed_twice),
             "recovery_s_median": round(median(recoveries), 3),
             "recovery_s_max": round(max(recoveries), 3),
-            "rtp_gap_ms_p99": round(gaps[int(len(gaps) * 0.99)], 1),
-            "rtp_gap_ms_max": round(gaps[-1], 1),
-            "reference_gap_ms_p99": round(reference[int(len(reference) * 0.99)], 1),
-            "reference_gap_ms_max": round(reference[-1], 1),
+            **_figures("rtp_gap", gaps),
+            **_figures("music_gap", [gap for gap in gaps if not gap.talks]),
+            **_figures("reference_gap", [gap for kill in self.kills for gap in kill.reference]),
             "load_stall_ms_max": round(max(kill.stall_s for kill in self.kills) * 1000),
             "up_min": min(kill.up[0] for kill in self.kills),
             "talking_min": min(kill.up[1] for kill in self.kills),
@@ -242,6 +243,17 @@ class Bench:
             "byes_481": self.load.forgotten,
             "kill_kind": "media" if media else "engine",
         }
+
+
+def _longest(gaps: list[Gap]) -> float:
+    return max((gap.seconds for gap in gaps), default=0.0)
+
+
+def _figures(name: str, gaps: list[Gap]) -> dict[str, float]:
+    """99th percentile and maximum, in ms."""
+    ordered = sorted(gap.seconds * 1000 for gap in gaps)
+    p99 = ordered[int(len(ordered) * 0.99)]
+    return {f"{name}_ms_p99": round(p99, 1), f"{name}_ms_max": round(ordered[-1], 1)}
 
 
 def _options(server: tuple[str, int], at: tuple[str, int]) -> bytes:

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bench.crash_lines import Address, Line
 from bench.crash_party import Party
@@ -74,6 +75,13 @@ class Loss:
     at: float
     number: str
     what: str
+
+
+class Gap(NamedTuple):
+    """Seconds between two packets at a caller; ``talks``: some of them may be an agent's."""
+
+    seconds: float
+    talks: bool
 
 
 class Load:
@@ -165,10 +173,10 @@ class Load:
         """Gaps and stalls count from now on."""
         self._do(self._watch)
 
-    def gaps(self) -> list[float]:
+    def gaps(self) -> list[Gap]:
         """The longest gap since ``watch`` at each caller who was up all the time and whose end
-        nobody wished, seconds; that up to now included."""
-        found: list[float] = []
+        nobody wished; that up to now included."""
+        found: list[Gap] = []
         self._do(lambda: found.extend(self._gaps()))
         return found
 
@@ -225,10 +233,10 @@ class Load:
         self.stall_s = 0.0
         self._callers.lines.watch()
 
-    def _gaps(self) -> list[float]:
+    def _gaps(self) -> list[Gap]:
         now = time.time()
         return [
-            max(call.line.gap, now - call.line.heard_at)
+            Gap(max(call.line.gap, now - call.line.heard_at), bool(call.agent_leg or call.talked))
             for call in self._by_leg.values()
             if call.up and call.line.watched and not call.wished
         ]

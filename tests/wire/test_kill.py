@@ -155,7 +155,7 @@ class Centre:
         killed_at = time.time()
         self.system.signal(name, signal.SIGKILL)
         time.sleep(GAP_S_MAX + 0.5)
-        longest = max(self.load.gaps())
+        longest = max(gap.seconds for gap in self.load.gaps())
         assert longest < GAP_S_MAX, f"a caller heard nothing for {longest:.2f} s"
         self.kills.append(Span(killed_at, killed_at + longest))
 
