@@ -25,3 +25,12 @@ class ConfigError(PeerError):
         self.line = line
         self.field = field
         self.problem = problem
+
+
+class StoreWentBackError(PeerError):
+    """A store has less than it said it had (it crashed, or a replica took its place): what
+    follows ``position`` must be given to it again."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"the store went back to {position}")
+        self.position = position

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from config.errors import MisuseError
+from config.errors import MisuseError, StoreWentBackError
 from engine.journal_file import Cursor, Entry
 
 log = logging.getLogger(__name__)
@@ -121,6 +121,11 @@ class Subscription:
                 batch = await self._next()
                 if batch:
                     await self._deliver(batch)
+            except StoreWentBackError as error:
+                log.error("reader %s: %s from %d", self.name, error, self._position)
+                self._position = min(error.position, self._position)
+                self._drop_cursor()
+                continue
             except Exception as error:
                 # Whatever the store says, the log goes on without it and it catches up later.
                 pause_s = min(max(pause_s * 2, self._pace.retry_s), self._pace.retry_s_max)

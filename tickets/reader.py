@@ -14,6 +14,7 @@ from sqlalchemy import func as sql
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from config.errors import StoreWentBackError
 from config.store import migrate
 from config.upsert import Upsert, insert_for
 from tickets.fold import Entry, Fold
@@ -65,6 +66,7 @@ class RecordsReader:
         self._tickets = Upsert(tickets, dialect)
         self._comments = Upsert(ticket_comments, dialect)
         self._seq = -1  # not loaded
+        self._reached = 0  # the position that we saw or wrote last
         self._schema_checked = False
         self._fold = Fold(self._policy, 0)
 
@@ -76,14 +78,19 @@ class RecordsReader:
         if self._seq < 0:
             async with self._engine.begin() as connection:
                 await self._load_position(connection)
+            self._reached = self._seq
         return self._seq
 
     async def apply(self, entries: Sequence[Entry]) -> None:
         """Take the entries over, in the log's order; those already taken are passed over.
 
         Raises what the database raises, having changed nothing: the same entries again later.
+        StoreWentBackError where it lost what it had taken: all that follows again.
         """
+        before = self._reached
         done = await self.position()
+        if done < before:
+            raise StoreWentBackError(done)
         fresh = [entry for entry in entries if entry.seq > done]
         if not fresh:
             return
@@ -93,7 +100,7 @@ class RecordsReader:
         except BaseException:
             self._seq, self._fold = -1, Fold(self._policy, 0)
             raise
-        self._seq = fresh[-1].seq
+        self._seq = self._reached = fresh[-1].seq
         self._fold.forget(KEEP)
 
     async def _write(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:

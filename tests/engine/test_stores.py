@@ -125,3 +125,30 @@ async def test_the_databases_disk_is_full(tmp_path: Path) -> None:
         found = await connection.exec_driver_sql("SELECT count(*), max(number) FROM tickets")
         assert tuple(found.one()) == (200, 200)
     await database.dispose()
+
+
+async def test_a_database_that_crashed_and_forgot_is_given_it_again(tmp_path: Path) -> None:
+    """PostgreSQL without synchronous commit, or a replica that took over: it goes back."""
+    database = open_database("sqlite", tmp_path)
+    reader = RecordsReader(database)
+    journal = Journal.open(tmp_path / "journal", product_registry(), sync=False)
+    records = await stores.subscribe(journal, reader, MemoryState())
+
+    async def call(name: str) -> None:
+        journal.append(name, CallArrived("+1", "2", "trunk", "", name), 1.0)
+        journal.append(name, CallEnded("refused", "blocked"), 1.0)
+        async with asyncio.timeout(10):
+            await records.caught_up(journal.last_seq)
+
+    await call("a")
+    await call("b")
+    async with database.begin() as connection:
+        for table in ("tickets", "call_records"):
+            await connection.exec_driver_sql(f"DELETE FROM {table} WHERE call = 'b'")
+        await connection.exec_driver_sql("UPDATE reader_positions SET seq = 2, tickets = 1")
+    await call("c")
+    async with database.connect() as connection:
+        found = await connection.exec_driver_sql("SELECT call FROM tickets ORDER BY number")
+        assert [row[0] for row in found] == ["a", "b", "c"]
+    await journal.close()
+    await database.dispose()

@@ -149,8 +149,8 @@ async def test_a_locked_file(tmp_path: Path) -> None:
         await _through(
             system,
             tmp_path,
-            lambda: holder.executescript("BEGIN EXCLUSIVE"),
-            lambda: holder.executescript("ROLLBACK"),
+            lambda: holder.execute("BEGIN EXCLUSIVE"),
+            lambda: holder.execute("ROLLBACK"),
             {"locked", "no answer"},
         )
         holder.close()
