@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Protocol
 
 from config.errors import PeerError
@@ -34,6 +35,11 @@ class Places(Protocol):
     def target(self, leg_agent: str, text: str) -> tuple[Target, Credentials | None, str]: ...
 
 
+def session_id(leg: str) -> int:
+    """Of our session descriptions (RFC 8866 5.2): the same in every engine that says them."""
+    return int.from_bytes(blake2b(leg.encode(), digest_size=7).digest())
+
+
 class Legs:
     """All legs of this engine, by id."""
 
@@ -48,7 +54,6 @@ class Legs:
         self._places = places
         self._timeout_s = timeout_s
         self._tasks = Tasks("legs")
-        self._session_ids = int(turns.clock.now()) << 8  # also of an earlier engine: each its own
         turns.early[do.Dial] = self._prepare
         register(
             turns.outer,
@@ -293,12 +298,11 @@ class Legs:
                 io.media_closed = False
                 self._close_media(io)
                 return
-            self._session_ids += 1
             host = self._places.media_host(self._far_host(io))
             io.local = sdp.LocalMedia(
                 host=host,
                 port=io.port,
-                session_id=self._session_ids,
+                session_id=session_id(io.id),
                 version=1,
                 codecs=self._places.codecs(call),
                 direction="sendrecv",
