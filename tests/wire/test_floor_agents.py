@@ -4,7 +4,6 @@ callers wait."""
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +22,7 @@ from tests.wire.floor_talks import (
 from tests.wire.phones.baresip import Baresip
 from tests.wire.phones.base import Phone
 from tests.wire.phones.pjsip import Pjsip
-from tests.wire.system import System, eventually
+from tests.wire.system import System
 from tests.wire.talks import AGENT_HZ, OTHER_HZ, Room, together
 
 LEVELS, SKILLS, RUNG_OUT, WRAP_UP, BREAKS, RELOAD, HELP = range(10, 17)
@@ -188,10 +187,8 @@ async def _reload(room: Room, helping: Room) -> None:
         assert not phone.pending("ringing")
         both = {helper: {"queues": f"{{g{HELP}: 1, g{RELOAD}: 1}}"}}
         system.config.write_text(floor_configuration(GROUPS, {**AGENTS, **both}) + BREAK_RULES)
-        system.signal("supervisor", signal.SIGHUP)
-        await asyncio.to_thread(
-            eventually, lambda: "configuration reloaded" in system.log_text(), "the reload"
-        )
+        status, said = await asyncio.to_thread(system.ask, "reload")
+        assert status == 0, said
         await answers(phone, 2)
         await hears(first, AGENT_HZ, "the helper")
         first.hang_up()
