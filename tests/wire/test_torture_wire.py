@@ -63,16 +63,16 @@ def sent_by_port(data: bytes) -> int:
 
 
 def answers(peer: Peer, verdict: TortureVerdict) -> list[Message]:
-    """Responses to its message: what comes before the answer to a probe sent after it, and the
-    final response of a call, which takes its time."""
-    is_call = "call" in verdict.uas
+    """Responses to its message: what comes before the answer to a probe sent after it, and what
+    takes its time: a call's final response, and a REGISTER's (they give way to all else)."""
+    is_awaited = "ignored" not in verdict.uas
     probe = peer.request("OPTIONS")
     peer.send(probe)
     settled_by = Message.read(probe.encode())["Call-ID"]
     found: list[Message] = []
     probed = False
     until = time.monotonic() + 5
-    while not probed or (is_call and not found) or (found and found[-1].status < 200):
+    while not probed or (is_awaited and not found) or (found and found[-1].status < 200):
         message = peer.receive(until - time.monotonic())
         assert message is not None, f"no answer to the probe (or the call): {found}"
         if message["Call-ID"] == settled_by:
