@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.engine import Row
@@ -13,17 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from config.upsert import Upsert
 from recordings.events import RecordingFinished
 from recordings.tables import recordings
-
-
-class Entry(Protocol):
-    """What is needed of an entry of the journal."""
-
-    @property
-    def at(self) -> float: ...
-    @property
-    def call(self) -> str: ...
-    @property
-    def event(self) -> object: ...
+from router.entry import Entry
 
 
 @dataclass(frozen=True, slots=True)

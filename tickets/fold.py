@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from router import events as router
+from router.entry import Entry
 from tickets import events
 from tickets.policy import Policy, has_number, opening, repeat, title
 from tickets.records import CallRecord, Case, Comment, Previous, Ticket
@@ -25,19 +26,6 @@ CALLBACK_ENDS: Mapping[str, str] = {
     "expired": "Callback expired before its turn came",
     "cancelled": "Callback cancelled",
 }
-
-
-class Entry(Protocol):
-    """One entry of the journal: number from 1, unix time, call id ("" for none), event."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def at(self) -> float: ...
-    @property
-    def call(self) -> str: ...
-    @property
-    def event(self) -> object: ...
 
 
 class _Queued(Protocol):

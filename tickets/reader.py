@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from config.errors import StoreWentBackError
 from config.store import migrate
 from config.upsert import Upsert, insert_for
-from tickets.fold import Entry, Fold
+from router.entry import Entry
+from tickets.fold import Fold
 from tickets.policy import Policy
 from tickets.records import CallRecord, Case, Previous, Ticket
 from tickets.tables import call_records, reader_positions, ticket_comments, tickets

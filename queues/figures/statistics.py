@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from queues.events import (
     AgentPresence,
@@ -31,6 +31,7 @@ from queues.figures.tallies import Figures, Tally, WorkTally
 from queues.figures.visits import Visits
 from queues.figures.worktime import Handling, WorkTime
 from queues.rules import PERSONAL
+from router.entry import Entry
 from router.events import (
     CallConnected,
     CallEnded,
@@ -45,19 +46,6 @@ Step = Literal["15min", "hour", "day"]
 KEPT_S = 2 * 86_400.0
 UTC = timezone(timedelta(0))
 PERSONAL_QUEUES = "(personal)"  # all agents' own queues under one name, which no queue can have
-
-
-class Entry(Protocol):
-    """What the journal hands out: number, unix time, call id ("" for none), event."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def at(self) -> float: ...
-    @property
-    def call(self) -> str: ...
-    @property
-    def event(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)

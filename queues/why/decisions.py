@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -30,6 +30,7 @@ from queues.events import (
     WaitRaised,
 )
 from queues.figures.tables import decisions
+from router.entry import Entry
 
 STORED: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -63,19 +64,6 @@ _FIELDS: dict[type[Any], tuple[tuple[str, object], ...]] = {
     )
     for kind in STORED.values()
 }
-
-
-class Entry(Protocol):
-    """What is needed of an entry of the journal."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def at(self) -> float: ...
-    @property
-    def call(self) -> str: ...
-    @property
-    def event(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)

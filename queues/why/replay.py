@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 from config.errors import MisuseError
 from queues.dispatch import Dispatch
@@ -23,6 +23,7 @@ from queues.rules import FloorRules
 from queues.state import FloorState
 from queues.timers import Kind
 from queues.why.picture import Picture, restore, take
+from router.entry import Entry
 
 DIFFERENCES_MAX = 100  # kept; the rest is counted
 NOTHING = "nothing"
@@ -34,19 +35,6 @@ _TIMED: dict[type[Any], Kind] = {
     CallbackDue: Kind.DUE,
     BreakOverrun: Kind.BREAK,
 }
-
-
-class Entry(Protocol):
-    """What is needed of an entry of the journal."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def at(self) -> float: ...
-    @property
-    def call(self) -> str: ...
-    @property
-    def event(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
