@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from config.loading import load_settings
@@ -31,11 +33,23 @@ def run(options: argparse.Namespace) -> int:
         raise StaffError("say one of --calls N, --forecast FILE and --history DAY")
     if options.shrinkage >= 1:
         raise StaffError("--shrinkage 1: nobody would be at work; say less than 1")
-    if options.picture is not None and options.picture.suffix not in (".png", ".svg"):
-        raise StaffError(f"--picture {options.picture}: write a name that ends in .png or .svg")
+    if options.picture is not None:
+        _may_be_drawn(options.picture)
     if options.calls is not None:
         return _one(options)
     return _day(options)
+
+
+def _may_be_drawn(picture: Path) -> None:
+    """Said before minutes of work and not after them."""
+    if picture.suffix not in (".png", ".svg"):
+        raise StaffError(f"--picture {picture}: write a name that ends in .png or .svg")
+    if not picture.parent.is_dir():
+        raise StaffError(f"--picture {picture}: there is no folder {picture.parent}; make it first")
+    if picture.is_dir():
+        raise StaffError(f"--picture {picture}: that is a folder; write the name of a file")
+    if not os.access(picture if picture.exists() else picture.parent, os.W_OK):
+        raise StaffError(f"--picture {picture}: cannot be written there; choose another folder")
 
 
 def _one(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from main import staff as staff_command
 from main import staff_trial
 from main.cli import main
 from main.staff_plan import plan
@@ -218,8 +219,12 @@ def test_pictures_that_cannot_be(
 ) -> None:
     plain = ("--forecast", str(day), "--no-simulation", "--picture")
     assert "write a name that ends in .png or .svg" in wrong(capsys, *plain, "day.pdf")
-    nowhere = tmp_path / "nowhere" / "day.png"
-    assert "nowhere/day.png cannot be written" in wrong(capsys, *plain, str(nowhere))
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    assert "that is a folder; write the name of a file" in wrong(capsys, *plain, str(folder))
+    full = tmp_path / "full.png"
+    full.symlink_to("/dev/full")
+    assert "full.png cannot be written" in wrong(capsys, *plain, str(full))
     many = tmp_path / "many.csv"
     rows = "".join(f"08:00,q{n},5,100\n" for n in range(7))
     many.write_text("interval,queue,calls,aht_s\n" + rows)
@@ -231,6 +236,44 @@ def test_pictures_that_cannot_be(
     assert "a picture needs matplotlib; make setup installs it" in wrong(
         capsys, *plain, str(tmp_path / "day.png")
     )
+
+
+@pytest.mark.parametrize("load", [("--calls", "50"), ("--forecast", "day.csv")])
+def test_a_picture_s_folder_is_looked_at_before_the_work(
+    load: tuple[str, str],
+    day: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def worked(*asked: object, **more: object) -> None:
+        raise AssertionError("the work began")
+
+    monkeypatch.chdir(day.parent)
+    monkeypatch.setattr(staff_command, "answer", worked)
+    monkeypatch.setattr(staff_command, "plan", worked)
+    told = wrong(capsys, *load, "--picture", "nowhere/day.png")
+    assert "--picture nowhere/day.png: there is no folder nowhere; make it first" in told
+
+
+def test_the_call_history_simulated_and_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way from the records to table and picture."""
+    config, picture = tmp_path / "centre.yaml", tmp_path / "day.svg"
+    config.write_text(CONFIG)
+    start = datetime(2026, 11, 20, 9, tzinfo=ZoneInfo("Europe/Riga")).timestamp()
+    answered = {"waited_s": 10.0, "talked_s": 90.0, "outcome": "answered"}
+    rows = [
+        past(n, start + 60 * n, connected_at=start + 60 * n + 10, **answered) for n in range(60)
+    ]
+    fill(config, [*rows, past(99, start, waited_s=30.0)])
+    arguments = ["staff", "--history", "2026-11-20", "-c", str(config), "--picture", str(picture)]
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    assert [line.split()[0] for line in told.splitlines()[2:4]] == ["09:00-09:30", "09:30-10:00"]
+    assert "61 calls, " in told
+    assert f"picture: {picture}" in told
+    assert "Agents needed: calls of 2026-11-20" in picture.read_text()
 
 
 @pytest.mark.parametrize(
