@@ -30,7 +30,8 @@ class QueueSums(Shape):
     """Visits by their end: offered = answered + abandoned (short ones included) + overflowed +
     callback_requested + removed + waiting. Shares 0..1, null for nothing of nothing.
     ``service_level`` is the headline one of ``service_levels``; who still waits within the
-    target (``undecided``) is in none of them. ``longest_wait_s`` is of visits that are over."""
+    target (``undecided``) is in none of them. ``longest_wait_s`` is the
+    longest of visits that are over, and of those who still wait until now."""
 
     offered: int
     answered: int
@@ -100,7 +101,7 @@ def sums_of(figures: Figures) -> dict[str, Any]:
         "removed": tally.removed,
         "waiting": figures.waiting,
         "undecided": figures.undecided,
-        "longest_wait_s": tally.longest_wait_s,
+        "longest_wait_s": figures.longest_wait_s,
         "asa_s": figures.asa_s,
         "abandon_rate": figures.abandon_rate,
         "service_level": figures.service_level,

@@ -66,7 +66,7 @@ def _figures(figures: Figures) -> dict[str, object]:
         "asa_s": figures.asa_s,
         "aht_s": figures.aht_s,
         "abandon_rate": figures.abandon_rate,
-        "longest_wait_s": tally.longest_wait_s,
+        "longest_wait_s": figures.longest_wait_s,
     }
 
 
@@ -112,7 +112,7 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
         seconds(figures.asa_s),
         seconds(figures.aht_s),
         percent(share(tally.abandoned, tally.offered)),
-        seconds(tally.longest_wait_s),
+        seconds(figures.longest_wait_s),
     )
 
 

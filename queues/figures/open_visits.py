@@ -40,15 +40,17 @@ class OpenVisits:
         """The longest wait until now, 0 where nobody waits."""
         return now - self._all[0] if self._all else 0.0
 
-    def counts(self, now: float, start: float, end: float) -> tuple[int, int]:
-        """(waiting, of these may yet be answered within the target) of the visits enqueued in
-        the intervals that begin in [start, end)."""
+    def counts(self, now: float, start: float, end: float) -> tuple[int, int, float]:
+        """(waiting, of these may yet be answered within the target, the longest wait until now)
+        of the visits enqueued in the intervals that begin in [start, end)."""
         waiting = undecided = 0
+        longest_s = 0.0
         for target_s, times in self._counted.items():
             low = bisect_left(times, _boundary(start))
             high = bisect_left(times, _boundary(end), low)
             if low < high:
                 waiting += high - low
+                longest_s = max(longest_s, now - times[low])
                 undecided += high - bisect_left(
                     times,
                     True,
@@ -56,7 +58,7 @@ class OpenVisits:
                     high,
                     key=lambda enqueued, target_s=target_s: now - enqueued <= target_s,  # type: ignore[misc]
                 )
-        return waiting, undecided
+        return waiting, undecided, longest_s
 
 
 def _boundary(at: float) -> float:

@@ -98,8 +98,8 @@ def queue_lines(
     lines = []
     for place, tally in sorted(sums.items()):
         begin, end = calendar.spans[place]
-        waiting, undecided = statistics.open_in(now, names, begin, end)
-        lines.append(QueueLine(begin, end, queue, Figures(tally, undecided, waiting)))
+        figures = statistics.with_open(tally, now, names, begin, end)
+        lines.append(QueueLine(begin, end, queue, figures))
     return lines
 
 

@@ -237,20 +237,22 @@ class Statistics:
         total = ledger.between(names[0], start, end) if names else Tally()
         for name in names[1:]:
             total.add(ledger.between(name, start, end))
-        waiting, undecided = self.open_in(now, names, start, end)
-        return Figures(total, undecided, waiting)
+        return self.with_open(total, now, names, start, end)
 
-    def open_in(
-        self, now: float, names: Iterable[str], start: float, end: float
-    ) -> tuple[int, int]:
-        """(waiting, undecided) of the queues' visits of the intervals in [start, end)."""
+    def with_open(
+        self, total: Tally, now: float, names: Iterable[str], start: float, end: float
+    ) -> Figures:
+        """The figures of these sums, and of the queues' visits of the intervals in [start, end)
+        that are not over."""
         waiting = undecided = 0
+        longest_s = 0.0
         for name in names:
             visits = self.visits.waiting.get(name)
             if visits:
-                more, within = visits.counts(now, start, end)
+                more, within, wait_s = visits.counts(now, start, end)
                 waiting, undecided = waiting + more, undecided + within
-        return waiting, undecided
+                longest_s = max(longest_s, wait_s)
+        return Figures(total, undecided, waiting, longest_s)
 
     def work(
         self,

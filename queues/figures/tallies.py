@@ -142,12 +142,18 @@ class Figures:
 
     ``waiting`` are its visits under way: offered = decided + waiting at every instant. Of these
     ``undecided`` may yet be answered within the target: they are left out of every service
-    level. ``tally.offered`` counts them.
+    level. ``tally.offered`` counts them. ``open_wait_s`` is the longest wait of theirs until now.
     """
 
     tally: Tally
     undecided: int = 0
     waiting: int = 0
+    open_wait_s: float = 0.0
+
+    @property
+    def longest_wait_s(self) -> float:
+        """The longest of the visits that are over, and of those under way until now."""
+        return max(self.tally.longest_wait_s, self.open_wait_s)
 
     @property
     def service_levels(self) -> dict[str, float | None]:

@@ -279,6 +279,26 @@ def test_live_tells_who_waits_how_long_and_who_works() -> None:
     assert live.agents == {"on-break": 1}
 
 
+def test_the_longest_wait_is_that_of_who_still_waits_where_nobody_waited_longer() -> None:
+    log = Log()
+    log.visit("c1", 0.0, "connected", 40.0)
+    log.add(30.0, "c2", queued("main", 30.0))
+    log.add(31.0, "c3", queued("side", 31.0))
+    log.add(1_000.0, "c4", queued("main", 1_000.0))
+    statistics = log.fold()
+
+    def longest_s(now: float, queue: str | None = "main", start: float = float("-inf")) -> float:
+        return statistics.figures(NOON + now, queue=queue, start=start).longest_wait_s
+
+    assert longest_s(60.0) == 40.0
+    assert longest_s(80.0) == 50.0
+    assert longest_s(80.0, None) == 50.0
+    assert longest_s(1_010.0, start=NOON + 900.0) == 10.0, "of the visits that began since"
+    log.add(100.0, "c2", QueueVisitEnded("main", "abandoned", 70.0))
+    statistics = log.fold()
+    assert longest_s(120.0) == 70.0
+
+
 def test_old_intervals_are_forgotten_and_totals_stay() -> None:
     log = Log()
     log.visit("c1", 0.0, "connected", 5.0)
