@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from operator import attrgetter
+from typing import Annotated, Any, Generic, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -24,10 +26,13 @@ from api.figure_shapes import AgentReportLine, QueueReportLine, agent_line, queu
 from api.lasting import ask
 from api.report_text import as_csv, as_json, wants_csv
 from api.shapes import NAME, Shape, instant
+from config.remedies import suggest
 from engine.engine import Engine
 from queues.figures.figures_store import Span
+from queues.figures.ledger import S
 from queues.figures.reports import Calendar, agent_lines, by_name, label_of, queue_lines
-from queues.figures.statistics import Step
+from queues.figures.statistics import PERSONAL_QUEUES, Step
+from queues.figures.tallies import Tally, WorkTally
 from queues.rules import PERSONAL, personal_queue
 
 router = APIRouter(tags=["reports"])
@@ -36,8 +41,6 @@ LINES_MAX = 5_000
 EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0  # 2000 to 2100
 
 Watcher = Annotated[Principal, Depends(allow("agent", "supervisor", "operator", "admin"))]
-Row = TypeVar("Row")
-Line = TypeVar("Line")
 
 
 class ReportQuery(Shape):
@@ -106,25 +109,70 @@ def _calendar(engine: Engine, query: ReportQuery, names: int) -> Calendar:
     return calendar
 
 
+@dataclass(frozen=True, slots=True)
+class Subject(Generic[S]):
+    """What a report is about: queues or agents. ``field`` is what the request calls one,
+    ``known`` are the names of configuration and memory, ``own`` those that the asker may see
+    (None: all). ``rows`` and ``sums`` ask the database, ``lines`` make a name's lines."""
+
+    field: Literal["queue", "agent"]
+    known: set[str]
+    own: set[str] | None
+    rows: Callable[[Span], Awaitable[list[tuple[str, float, S]]]]
+    sums: Callable[[Span], Awaitable[list[tuple[str, float, S]]]]
+    is_stored: Callable[[str], Awaitable[bool]]
+    lines: Callable[[str, Iterable[tuple[float, S]], Calendar, float], Sequence[Shape]]
+    kind: type[Shape]
+
+
+async def _report(
+    engine: Engine, query: ReportQuery, asked: str | None, subject: Subject[S], accept: str
+) -> Response:
+    """The lines of the one name that is asked for, else of all that the asker may see."""
+    shown = {asked} if asked is not None else subject.own
+    calendar = _calendar(engine, query, len(shown or subject.known))
+    await _exists(asked, subject)
+    one = asked if asked is None or not asked.startswith("(") else None
+
+    async def made(kept_from: float) -> list[Shape]:
+        stored = by_name(await _stored(calendar, kept_from, one, subject))
+        found: list[Shape] = []
+        for name in sorted(shown or subject.known | {label_of(name) for name in stored}):
+            found += subject.lines(name, stored.get(name, ()), calendar, kept_from)
+            await asyncio.sleep(0)
+        return found
+
+    lines = await _unmoved(engine, made)
+    lines.sort(key=attrgetter("start", subject.field))
+    return await _answer(engine, query, calendar, lines, subject.kind, accept)
+
+
+async def _exists(asked: str | None, subject: Subject[S]) -> None:
+    """A name that nobody knows, nor the past, is a mistake and no empty report."""
+    if asked is None or asked in subject.known | (subject.own or set()):
+        return
+    if not await ask(subject.is_stored(asked)):
+        told = suggest(asked, subject.known)
+        raise InvalidError(subject.field, f"there is no {subject.field} {asked!r}; {told}")
+
+
 async def _stored(
-    calendar: Calendar,
-    kept_from: float,
-    name: str | None,
-    rows: Callable[[Span], Awaitable[list[Row]]],
-    sums: Callable[[Span], Awaitable[list[Row]]],
-) -> list[Row]:
+    calendar: Calendar, kept_from: float, name: str | None, subject: Subject[S]
+) -> list[tuple[str, float, S]]:
     """What only the database has; whole days are added up there."""
     if calendar.step != "day":
         end = min(calendar.end, kept_from)
-        return await ask(rows(Span(calendar.start, end, name))) if calendar.start < end else []
-    found: list[Row] = []
+        if calendar.start >= end:
+            return []
+        return await ask(subject.rows(Span(calendar.start, end, name)))
+    found: list[tuple[str, float, S]] = []
     for begin, end in calendar.spans:
         if begin < kept_from:
-            found += await ask(sums(Span(begin, min(end, kept_from), name)))
+            found += await ask(subject.sums(Span(begin, min(end, kept_from), name)))
     return found
 
 
-async def _unmoved(engine: Engine, made: Callable[[float], Awaitable[list[Line]]]) -> list[Line]:
+async def _unmoved(engine: Engine, made: Callable[[float], Awaitable[list[Shape]]]) -> list[Shape]:
     """Lines made while memory kept the same intervals: it lets one go each quarter of an hour."""
     while True:
         kept_from = engine.statistics.kept_from
@@ -146,6 +194,15 @@ def _own_queues(engine: Engine, who: Principal, asked: str | None) -> set[str] |
     if asked is not None and asked not in own:
         raise NotFoundError(f"there is no queue {asked!r}, or it is not yours")
     return own
+
+
+def _known_queues(engine: Engine, asked: str | None) -> set[str]:
+    """Personal queues are one, unless one of them is asked for."""
+    if asked is not None and asked.startswith(PERSONAL):
+        mine = {personal_queue(agent.id) for agent in engine.settings.agents}
+        return mine | {name for name in engine.statistics.totals if name.startswith(PERSONAL)}
+    known = {PERSONAL_QUEUES, *map(label_of, engine.statistics.totals)}
+    return known | {queue.name for queue in engine.settings.queues}
 
 
 async def _answer(
@@ -182,27 +239,25 @@ async def report_queues(
     """Service levels by all definitions, waits, abandons, handling, callbacks: by queue and step.
     With an agent's token of this agent's queues."""
     own = _own_queues(engine, who, query.queue)
-    known = {label_of(name) for name in engine.statistics.totals}
-    known |= {queue.name for queue in engine.settings.queues}
-    calendar = _calendar(engine, query, 1 if query.queue else len(own or known))
     store, now = engine.figures.store, engine.clock.now()
-    one = None if query.queue is None or query.queue.startswith("(") else query.queue
 
-    async def made(kept_from: float) -> list[QueueReportLine]:
-        found = await _stored(calendar, kept_from, one, store.queue_rows, store.queue_sums)
-        stored = by_name(found)
-        names = {query.queue} if query.queue else own
-        lines = []
-        for name in sorted(names or known | {label_of(name) for name in stored}):
-            rows = stored.get(name, ())
-            of_queue = queue_lines(engine.statistics, name, rows, calendar, kept_from, now)
-            lines += [queue_line(line) for line in of_queue]
-            await asyncio.sleep(0)
-        return lines
+    def lines(
+        name: str, rows: Iterable[tuple[float, Tally]], calendar: Calendar, kept_from: float
+    ) -> list[QueueReportLine]:
+        found = queue_lines(engine.statistics, name, rows, calendar, kept_from, now)
+        return [queue_line(line) for line in found]
 
-    lines = await _unmoved(engine, made)
-    lines.sort(key=lambda line: (line.start, line.queue))
-    return await _answer(engine, query, calendar, lines, QueueReportLine, accept)
+    subject = Subject(
+        field="queue",
+        known=_known_queues(engine, query.queue),
+        own=own,
+        rows=store.queue_rows,
+        sums=store.queue_sums,
+        is_stored=store.has_queue,
+        lines=lines,
+        kind=QueueReportLine,
+    )
+    return await _report(engine, query, query.queue, subject, accept)
 
 
 @router.get(
@@ -218,24 +273,26 @@ async def report_agents(
 ) -> Response:
     """Occupancy, handling, offers by their end, time by presence, breaks by reason: by agent and
     step. With an agent's token only this agent's own."""
-    one = query.agent if who.sees_all else who.agent
-    if query.agent not in (None, one):
+    asked = query.agent if who.sees_all else who.agent
+    if query.agent not in (None, asked):
         raise NotFoundError(f"there is no agent {query.agent!r}, or it is not you")
-    known = set(engine.statistics.worktime.workers) | {a.id for a in engine.settings.agents}
-    calendar = _calendar(engine, query, 1 if one else len(known))
     store, now = engine.figures.store, engine.clock.now()
 
-    async def made(kept_from: float) -> list[AgentReportLine]:
-        found = await _stored(calendar, kept_from, one, store.agent_rows, store.agent_sums)
-        stored = by_name(found)
-        lines = []
-        for name in sorted({one} if one else known | stored.keys()):
-            rows = stored.get(name, ())
-            of_agent = agent_lines(engine.statistics, name, rows, calendar, kept_from, now)
-            lines += [agent_line(line) for line in of_agent]
-            await asyncio.sleep(0)
-        return lines
+    def lines(
+        name: str, rows: Iterable[tuple[float, WorkTally]], calendar: Calendar, kept_from: float
+    ) -> list[AgentReportLine]:
+        found = agent_lines(engine.statistics, name, rows, calendar, kept_from, now)
+        return [agent_line(line) for line in found]
 
-    lines = await _unmoved(engine, made)
-    lines.sort(key=lambda line: (line.start, line.agent))
-    return await _answer(engine, query, calendar, lines, AgentReportLine, accept)
+    configured = {agent.id for agent in engine.settings.agents}
+    subject = Subject(
+        field="agent",
+        known=configured | engine.statistics.worktime.workers.keys(),
+        own=None if who.sees_all else {who.agent},
+        rows=store.agent_rows,
+        sums=store.agent_sums,
+        is_stored=store.has_agent,
+        lines=lines,
+        kind=AgentReportLine,
+    )
+    return await _report(engine, query, asked, subject, accept)

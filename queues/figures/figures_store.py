@@ -180,6 +180,19 @@ class FiguresStore:
                     by_agent[row["agent"]].breaks[row["reason"]] = row["seconds"]
         return rows
 
+    async def has_queue(self, queue: str) -> bool:
+        """Whether any row is this queue's."""
+        return await self._has(queue_intervals.c.queue, queue)
+
+    async def has_agent(self, agent: str) -> bool:
+        """Whether any row is this agent's."""
+        return await self._has(agent_intervals.c.agent, agent)
+
+    async def _has(self, column: Column[Any], name: str) -> bool:
+        async with self._engine.connect() as connection:
+            found = await connection.execute(select(column).where(column == name).limit(1))
+            return found.first() is not None
+
     async def _each(self, query: Select[Any]) -> AsyncIterator[RowMapping]:
         """A part of the rows at a time: others have their turn meanwhile."""
         async with self._engine.connect() as connection:

@@ -338,6 +338,33 @@ async def test_what_does_not_fit(node: Node, wrong: dict[str, str]) -> None:
         assert (await client.get("/reports/queues", params=wrong)).status_code == 422
 
 
+async def test_a_name_that_nobody_knows_is_told_with_those_there_are(node: Node) -> None:
+    await a_morning(node)
+    old = NOON - 7 * DAY
+    tally, work = Tally(offered=4), WorkTally({"available": 5.0})
+    await node.engine.figures.store.write(1, [("gone", old, tally)], [("zoe", old, work)])
+    wrong = {
+        "queues?queue=suport": ("queue", "there is no queue 'suport'; did you mean 'support'?"),
+        "queues?queue=@nobody": ("queue", "there is no queue '@nobody'; known: @anna, @boris"),
+        "agents?agent=ana": ("agent", "there is no agent 'ana'; did you mean 'anna'? known: anna"),
+    }
+    async with node.client() as client:
+        for route, (field, problem) in wrong.items():
+            found = await client.get(f"/reports/{route}")
+            assert found.status_code == 422
+            (told,) = found.json()["errors"]
+            assert told["field"] == field
+            assert told["problem"].startswith(problem)
+        for route in ("queues?queue=gone", "queues?queue=(personal)", "agents?agent=zoe"):
+            found = await client.get(f"/reports/{route}")
+            assert (found.status_code, found.json()["items"]) == (200, []), route
+    async with node.client("prometheus") as client:
+        assert (
+            "known: (personal), sales, support"
+            in (await client.get("/reports/queues?queue=x")).text
+        )
+
+
 async def test_a_report_that_needs_a_database_that_is_away(node: Node) -> None:
     await a_morning(node)
     node.engine.statistics.visits.ledger.first = NOON - DAY
