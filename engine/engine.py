@@ -67,7 +67,8 @@ from tickets.store import TicketStore
 log = logging.getLogger(__name__)
 
 CLOSE_FILES_S = 2.0
-READ_FIRST_S = 0.2  # what phones said while no engine was there comes before what is overdue
+READ_FIRST_S = 0.2  # streams have said by then what they said while no engine was there
+READ_FIRST_S_MAX = 2.0
 NEEDS_RESTART = ("data_dir", "sip", "media", "recordings", "api", "store", "journal", "tickets")
 
 
@@ -224,6 +225,7 @@ class Engine(People):
         )
         self.turns.pause()
         self.timers.hold()
+        self.workers.hold()
         supervisor = life_of("supervisor", os.getppid())
         settled = recovery.settle(
             self,
@@ -264,8 +266,18 @@ class Engine(People):
         self.liveness.start()
         self._tasks.start(self._know_callers())
         await self.transport.start()
-        self.timers.release(self.clock.now() + READ_FIRST_S)
+        self._tasks.start(self._read_first())
         self.ready_since = self.clock.now()
+
+    async def _read_first(self) -> None:
+        """What phones said while no engine was there comes before what fell due meanwhile, and
+        before the silence that workers noticed: a BYE explains both."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READ_FIRST_S_MAX):
+                await self.transport.caught_up()
+        at = self.clock.now() + READ_FIRST_S
+        self.timers.release(at)
+        self.timers.set("held reports", at, self.workers.release)
 
     async def _know_callers(self) -> None:
         """Earlier calls from the records; nobody waits for them, a store that is away has none."""

@@ -48,6 +48,8 @@ class Workers:
         self._unacknowledged: dict[str, int] = {}
         self._noted: dict[str, int] = {}  # by worker: the seq at which its last report was noted
         self._settled = False
+        self._holding = False
+        self._held: dict[str, list[tuple[int, media.Report]]] = {}  # by worker: not taken yet
         self._journal = journal
         self._clock = clock
         self._timers = timers
@@ -211,6 +213,9 @@ class Workers:
     def _reported(self, name: str, number: int, report: media.Report) -> None:
         if number <= self._seen.get(name, 0):
             return
+        if self._holding and (name in self._held or isinstance(report, media.MediaTimeout)):
+            self._held.setdefault(name, []).append((number, report))
+            return
         self._seen[name] = number
         try:
             self._on_report(name, report)
@@ -223,6 +228,19 @@ class Workers:
         self._unacknowledged[name] = number
         if self._settled:
             self._note(name, number)
+
+    def hold(self) -> None:
+        """Media that fell silent wait until ``release``: who hung up while no engine was there
+        fell silent for that, and the BYE is still to be read. What the same worker reports
+        afterwards waits behind, for what is taken is told by one number."""
+        self._holding = True
+
+    def release(self) -> None:
+        self._holding = False
+        held, self._held = self._held, {}
+        for name, reports in held.items():
+            for number, report in reports:
+                self._reported(name, number, report)
 
     def settled(self) -> None:
         """What a report causes happens at once from here on (no take-over is under way). So it

@@ -36,6 +36,7 @@ class DatagramListener:
         self.is_ipv6 = sock.family == AF_INET6
         self._later: deque[tuple[bytes, Flow]] = deque()
         self._catching_up = False
+        self.caught_up = asyncio.Event()  # what waited in the socket at the start was given out
         self.dropped = 0
 
     def prepare(self, on_message: OnMessage, on_send_failed: OnSendFailed) -> None:
@@ -48,6 +49,7 @@ class DatagramListener:
     def start(self) -> None:
         """From here on it reads, too."""
         self._loop.add_reader(self._socket.fileno(), self._read)
+        self._loop.call_soon(self._look)
 
     def close(self) -> None:
         """Give up the socket and what waits in the queue. Again: no effect."""
@@ -90,6 +92,12 @@ class DatagramListener:
             self._queue.popleft()
         self._loop.remove_writer(self._socket.fileno())
 
+    def _look(self) -> None:
+        """Until nothing waits: that the last of it was read makes no event."""
+        if self._socket.fileno() >= 0 and not self.caught_up.is_set():
+            self._read()
+            self._loop.call_soon(self._look)
+
     def _read(self) -> None:
         receive = self._socket.recvfrom
         time = self._loop.time
@@ -98,6 +106,7 @@ class DatagramListener:
             try:
                 data, address = receive(DATAGRAM_BYTES_MAX)
             except BlockingIOError:
+                self.caught_up.set()
                 return
             except OSError:
                 continue  # an ICMP error of an earlier send; nothing was read

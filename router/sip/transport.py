@@ -117,6 +117,11 @@ class SipTransport:
         for stream in self._streams.values():
             stream.read()
 
+    async def caught_up(self) -> None:
+        """Return when the datagrams that waited at ``start`` were given out."""
+        for listener in self._datagrams.values():
+            await listener.caught_up.wait()
+
     async def close(self) -> None:
         """Close every socket and stream; nothing is told any more. What was written to a
         stream before is still sent where the peer takes it at once."""

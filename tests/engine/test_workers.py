@@ -314,6 +314,38 @@ async def test_another_process_of_the_name_counts_from_1_again(centre: Centre) -
     await centre.until(lambda: len(centre.reports) == 2)
 
 
+async def test_media_that_fell_silent_wait_for_what_phones_said(centre: Centre) -> None:
+    """A BYE in the kernel's buffer explains the silence; both waited for this engine."""
+    first, other = PlayedWorker("w0", centre.folder), PlayedWorker("w1", centre.folder)
+    first.unacknowledged = {
+        1: media.Digit("s", "1", 1.0),
+        2: media.MediaTimeout("s", 2.0),
+        3: media.Digit("s", "2", 3.0),
+    }
+    centre.played = [first, other]
+    for worker in centre.played:
+        await worker.start()
+    centre.workers.hold()
+    await centre.connect(centre.workers)
+    other.report(1, media.Digit("t", "3", 1.0))
+    await centre.until(lambda: len(centre.reports) == 2)
+    centre.workers.settled()
+    noted = [(e.event.worker, e.event.number) for e in centre.journal.entries]  # type: ignore[attr-defined]
+    assert noted == [(life_of("w0", os.getpid()), 1), (life_of("w1", os.getpid()), 1)]
+    first.hang_up()
+    await centre.until(lambda: len(centre.back) == 3)
+    assert len(centre.reports) == 2, "the same again waits, too"
+    centre.workers.release()
+    assert [report for name, report in centre.reports if name == "w0"] == [
+        media.Digit("s", "1", 1.0),
+        media.MediaTimeout("s", 2.0),
+        media.Digit("s", "2", 3.0),
+    ]
+    assert centre.journal.entries[-1].event == WorkerReport(life_of("w0", os.getpid()), 3)
+    first.report(4, media.MediaTimeout("u", 4.0))
+    await centre.until(lambda: len(centre.reports) == 5)
+
+
 async def test_figures_are_kept_by_worker(centre: Centre) -> None:
     worker = await centre.start()
     worker.figure(3)

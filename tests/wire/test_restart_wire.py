@@ -139,6 +139,42 @@ async def test_killed_again_and_again(tmp_path: Path) -> None:
     assert not complaints, complaints
 
 
+async def test_who_hung_up_while_no_engine_was_there_hung_up(tmp_path: Path) -> None:
+    """For longer than the media timeout: the BYEs that waited explain the silence."""
+    system = System(tmp_path, CONFIG.replace("timeout_s: 5", "timeout_s: 2"))
+    system.start()
+    try:
+        async with people(system, ("101",), (TALKER, WAITER)) as (agent, talker, waiter):
+            await sign_in(agent)
+            agent.line.speak(tone(AGENT_HZ))
+            for caller in (talker, waiter):
+                caller.line.speak(tone(CALLER_HZ))
+            await to_the_queue(talker)
+            await asyncio.wait_for(agent.up.wait(), 10)
+            await to_the_queue(waiter)
+            await asyncio.to_thread(_until_one_waits, system)
+            await asyncio.sleep(1)
+            pid = system.pids()["engine"]
+            system.signal("engine", signal.SIGSTOP)  # it is killed in five seconds
+            for caller in (talker, waiter):
+                caller.hang_up()
+                caller.line.vanish()
+            await asyncio.to_thread(
+                eventually, lambda: system.pids()["engine"] not in (None, pid), "another", 15
+            )
+            await asyncio.wait_for(agent.over.wait(), 10)
+            outcomes = {
+                number: (await asyncio.to_thread(system.wait_for_tickets, number, 1))[0]["outcome"]
+                for number in (TALKER, WAITER)
+            }
+            assert outcomes == {TALKER: "answered", WAITER: "missed"}
+            with system.client() as client:
+                presence = client.get("/agents/anna").raise_for_status().json()["presence"]
+            assert presence in ("wrap-up", "available")
+    finally:
+        system.stop()
+
+
 def _until_one_waits(system: System) -> None:
     def waiting() -> bool:
         with system.client() as client:

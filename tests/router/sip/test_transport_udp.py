@@ -57,6 +57,21 @@ def test_more_datagrams_than_a_batch_all_come_in_order(
     run(loop, test())
 
 
+def test_it_says_when_what_waited_was_given_out(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datagrams, "BATCH", 2)
+
+    async def test() -> None:
+        busy, quiet = udp(), udp()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            for number in range(30):
+                peer.sendto(message(number), busy.getsockname())
+            async with started(quiet, busy) as (transport, told):
+                await transport.caught_up()
+                assert told.messages.qsize() == 30
+
+    run(loop, test())
+
+
 def test_keep_alives_are_not_messages(loop: str) -> None:
     async def test() -> None:
         sock = udp()
