@@ -147,6 +147,16 @@ class QueueSettings(Section):
             raise ValueError("a later step must not take agents away; its level is smaller")
         return steps
 
+    @model_validator(mode="after")
+    def _wrap_up_fits(self) -> QueueSettings:
+        if "wrap_up_max_s" in self.model_fields_set and self.wrap_up_max_s < self.wrap_up_s:
+            raise ValueError(
+                f"'wrap_up_max_s' is {self.wrap_up_max_s:g} and wrap_up_s {self.wrap_up_s:g}: the "
+                "longest wrap-up cannot be shorter than every wrap-up; write at least "
+                f"{self.wrap_up_s:g}"
+            )
+        return self
+
     def way_out(self, cause: OverflowCause) -> str:
         """Where a call goes that leaves the queue for this cause."""
         return self.overflow_on.get(cause, self.overflow)

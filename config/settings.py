@@ -18,6 +18,7 @@ from config.hours import Schedule as OpeningHours
 from config.queueing import AgentSettings as AgentSettings
 from config.queueing import CallerLists, Codes, Floor
 from config.queueing import QueueSettings as QueueSettings
+from config.remedies import suggest
 from config.schedule import Schedule, build_schedule
 from config.section import Language, Name, Section
 from config.section import ip_version as ip_version
@@ -289,6 +290,20 @@ class Settings(Section):
                 f"queue {sorted(wanted - queues)[0]!r} is used but not under queues:; "
                 f"known: {', '.join(sorted(queues)) or 'none'}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _skills_fit(self) -> Settings:
+        """A step that drops a skill which nobody has or asks for is a slip of the pen."""
+        skills = {skill for queue in self.queues for skill in queue.skills}
+        skills |= {skill for agent in self.agents for skill in agent.skills}
+        for queue in self.queues:
+            for skill in (skill for step in queue.widening for skill in step.drop):
+                if skill not in skills:
+                    raise ValueError(
+                        f"the skill {skill!r}, which widening of queue {queue.name!r} drops, no "
+                        f"agent has and no queue needs; {suggest(skill, skills)}"
+                    )
         return self
 
     @model_validator(mode="after")

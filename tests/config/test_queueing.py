@@ -78,6 +78,18 @@ def test_audio_files_are_taken_from_the_file_s_folder(tmp_path: Path) -> None:
             "each step needs a later after_s",
         ),
         (
+            HEAD + "    skills: {german: 2}\n    widening:\n"
+            "      - {after_s: 0, level: 1}\n      - {after_s: 9, drop: [germann]}\n",
+            6,
+            "queues[0].widening[1].drop[0]: the skill 'germann', which widening of queue 'support' "
+            "drops, no agent has and no queue needs; did you mean 'german'? known: german",
+        ),
+        (
+            HEAD + "    wrap_up_s: 30\n    wrap_up_max_s: 20\n",
+            4,
+            "queues[0].wrap_up_max_s: 'wrap_up_max_s' is 20 and wrap_up_s 30: the longest wrap-up",
+        ),
+        (
             "floor:\n  breaks:\n    - {name: lunch}\n    - {name: lunch}\n",
             4,
             "break 'lunch' is named twice",
@@ -102,6 +114,14 @@ def test_what_is_wrong_is_told_with_its_line(
         load(tmp_path, text)
     assert words in str(told.value)
     assert told.value.line == line
+
+
+def test_what_is_only_unusual_is_taken(tmp_path: Path) -> None:
+    text = AGENT + "    skills: {german: 1}\n"
+    widening = "    wrap_up_s: 400\n    widening: [{after_s: 9, drop: [german]}]\n"
+    settings = load(tmp_path, text.replace("agents:", widening + "agents:"))
+    assert settings.queues[0].widening[0].drop == ("german",)
+    assert settings.queues[0].wrap_up_s == 400, "longer than the default of wrap_up_max_s"
 
 
 def uncommented(text: str, first: str, last: str) -> str:

@@ -48,7 +48,14 @@ def test_the_shipped_rules_come_back_as_they_were() -> None:
 def test_rules_with_hours_come_back_as_they_were() -> None:
     settings = Settings.model_validate(
         {
-            "queues": [{"name": "a", "hours": "day", "widening": [{"after_s": 5, "drop": ["x"]}]}],
+            "queues": [
+                {
+                    "name": "a",
+                    "hours": "day",
+                    "skills": {"x": 2},
+                    "widening": [{"after_s": 5, "drop": ["x"]}],
+                }
+            ],
             "hours": {
                 "day": {
                     "timezone": "Europe/Riga",
