@@ -10,6 +10,7 @@ from queues.agents import READY, Agent, AgentKey
 from queues.estimates.learning import Learning
 from queues.events import (
     AgentPresence,
+    AgentReachable,
     BreakOverrun,
     CallbackDue,
     CallPromoted,
@@ -86,10 +87,13 @@ class Dispatch:
         state.change(call, event, state.now)
         self.learning.note(call, event, state.now)
         self.effects.append(Fact(call, event))
-        if type(event) is AgentPresence and event.presence in AWAY:
-            agent = state.agents.get(event.agent)
-            if agent is not None:
-                self._gone_away.append(agent)
+        gone = ""
+        if type(event) is AgentPresence:
+            gone = event.agent if event.presence in AWAY else ""
+        elif type(event) is AgentReachable:
+            gone = "" if event.reachable else event.agent
+        if gone and (agent := state.agents.get(gone)) is not None:
+            self._gone_away.append(agent)
 
     def _settle(self) -> None:
         """Match, then let fall due instant by instant, matching after each: an agent who got

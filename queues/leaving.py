@@ -92,8 +92,9 @@ def _too_long(desk: Dispatch, call: WaitingCall, rules: QueueRules) -> bool:
 
 
 def agents_left(desk: Dispatch, agents: Iterable[Agent]) -> None:
-    """Agents signed out or went on a break: who waits for one of them alone waits for anybody
-    from now on; their queues may be without staff, or their callers' waits too long."""
+    """Agents signed out, went on a break or lost their phone: who waits for one alone who is
+    away waits for anybody from now on; their queues may be without staff, or their callers'
+    waits too long."""
     state = desk.state
     queues: dict[str, None] = {}
     for agent in agents:

@@ -180,6 +180,28 @@ def test_when_agents_leave_those_go_whose_wait_became_too_long_the_last_first() 
     assert gone == [f"c{number}" for number in range(let_in - 1, len(left) - 1, -1)]
 
 
+@pytest.mark.parametrize("talks", [True, False])
+def test_a_phone_that_is_gone_makes_waits_too_long_as_well(talks: bool) -> None:
+    watched = busy_queue(expected_max_s=180.0)
+    now = watched.floor._desk.state.now + 1
+    let_in = 0
+    while not overflows(watched.enqueue(f"c{let_in}", "main", now)):
+        let_in += 1
+    if not talks:
+        watched.finished("bob", now + 1)  # is rung for the next call
+    effects = watched.set_reachable("bob", False, now + 2)
+    gone = [call for call, _, _ in overflows(effects)]
+    left = [view.call for view in watched.waiting()]
+    assert gone
+    assert left == [f"c{number}" for number in range(len(left))]
+    assert {reason for _, _, reason in overflows(effects)} == {"expected wait too long"}
+    assert overflows(watched.set_reachable("bob", True, now + 3)) == []
+    watched.take_break("bob", now + 4, "lunch")
+    known = len(watched.effects)
+    watched.set_reachable("bob", False, now + 5)
+    assert overflows(watched.effects[known:]) == []
+
+
 def test_the_way_out_without_a_word_of_its_own_is_the_queue_s() -> None:
     watched = Watched(rules({"main": QueueRules(overflow="voicemail", wait_max_s=5.0)}))
     watched.enqueue("c1", "main", 1.0)
