@@ -90,7 +90,7 @@ class Prompter:
         if call.play != effect.play or call.phase in ("talking", "ended"):
             return
         if files:
-            self._send(call, effect, files)
+            self._turns.on_behalf(call.id, lambda: self._send(call, effect, files))
         else:
             self._turns.feed(call.id, on.PlayDone(effect.leg, effect.play))
 
@@ -98,7 +98,11 @@ class Prompter:
         io = self._legs.by_id.get(effect.leg)
         if io is None:
             return
-        then = self._workers.music(call.id) if effect.then_music else ()
+        music = self._workers.music(call.id)
+        then = music if effect.then_music else ()
+        # The silence after a menu ends with our next command; who left a message or was told
+        # goodbye waits for none.
+        alone = music if call.phase == "flow" else ()
         stop = effect.stop_on_digit and bool(files)
-        io.ear = media.Play(io.id, effect.play, files, then, stop)
+        io.ear = media.Play(io.id, effect.play, files, then, stop, alone)
         self._workers.send(io.worker, io.ear)

@@ -24,6 +24,7 @@ from engine.taping import Tape
 from router import effects as do
 from router import inputs as on
 from router.call import Call
+from router.media import protocol as media
 from router.sip.target import Credentials
 
 if TYPE_CHECKING:
@@ -149,11 +150,22 @@ class TakeOver:
                 if call.phase == "flow":
                     engine.turns.feed(call.id, on.HangUpAsked("a reload", cut=True))
             engine.flows.lookup_lost(call)
+            self._pass_over_unsaid(call, kept)
             self._compare(call, kept)
             engine.turns.touch(call.id)
         strangers = engine.phone.legs() - {leg for kept in self._calls for leg in kept.call.legs}
         for leg in sorted(strangers):
             engine.phone.hang_up(leg, 480, "the call is over")
+
+    def _pass_over_unsaid(self, call: Call, kept: KeptCall) -> None:
+        """A prompt that the dead engine was still rendering: no worker has it, so none will
+        report its end."""
+        io = self._engine.legs.by_id.get(call.caller_leg)
+        if not call.play or call.phase not in ("flow", "voicemail", "closing") or io is None:
+            return
+        told = isinstance(io.ear, media.Play) and io.ear.play == call.play
+        if not told and not any(isinstance(effect, do.Play) for effect in kept.outer):
+            self._engine.turns.feed(call.id, on.PlayDone(call.caller_leg, call.play))
 
     def _compare(self, call: Call, kept: KeptCall) -> None:
         """A leg that the call counts on and that SIP does not know (any more) is gone. One that

@@ -47,6 +47,7 @@ class Ears:
         self.clock = clock
         self.emit = emit
         self.audio = AudioCache()
+        self.alone = False
         self.players: list[dict[Leg, None]] = [{} for _ in range(STEPS_PER_FRAME)]
 
     # --- commands -----------------------------------------------------------------------------
@@ -61,7 +62,8 @@ class Ears:
         if aside is not None and aside.play == command.play:
             playlist, told_end, stop_on_digit = aside[1:]
         else:
-            playlist = Playlist(self._load(command.files), self._load(command.then))
+            files, then = self._load(command.files), self._load(command.then)
+            playlist = Playlist(files, then, self._load(command.alone))
             told_end, stop_on_digit = False, command.stop_on_digit
             if aside is not None:
                 _remember(leg, aside.play)
@@ -126,6 +128,15 @@ class Ears:
     def media_returned(self, leg: Leg) -> None:
         if leg.peer is not None and leg.peer.stands_in:
             self._set(leg.peer, None)
+
+    def keep_company(self, alone: bool) -> None:
+        """No engine has been there for a while, or one is there again."""
+        self.alone = alone
+        for leg in self.legs.values():
+            aside = leg.aside.playlist if leg.aside is not None else None
+            for playlist in (leg.playlist, aside):
+                if playlist is not None:
+                    playlist.keep_company(alone)
 
     def part(self, leg: Leg, then: tuple[bytes, ...]) -> None:
         """End the bridge of a leg; the other one hears ``then``."""

@@ -111,14 +111,21 @@ class OutStream:
 class Playlist:
     """Mu-law audio cut into packets: ``files`` once in order, then ``then`` for ever.
 
-    Files follow each other without a gap; with nothing in ``then`` silence follows.
+    Files follow each other without a gap; with nothing in ``then`` silence follows, or ``alone``
+    while there is nobody whose next command would end that silence (``keep_company``).
     """
 
-    __slots__ = ("_current", "_files", "_position", "_then", "ended")
+    __slots__ = ("_alone", "_current", "_files", "_loop", "_position", "_then", "ended")
 
-    def __init__(self, files: tuple[bytes, ...], then: tuple[bytes, ...] = ()) -> None:
+    def __init__(
+        self,
+        files: tuple[bytes, ...],
+        then: tuple[bytes, ...] = (),
+        alone: tuple[bytes, ...] = (),
+    ) -> None:
         self._files = [audio for audio in reversed(files) if audio]
-        self._then = tuple(audio for audio in then if audio)
+        self._loop = self._then = tuple(audio for audio in then if audio)
+        self._alone = tuple(audio for audio in alone if audio)
         self._current = b""
         self._position = 0
         self.ended = not self._files
@@ -129,13 +136,22 @@ class Playlist:
         """There is something to hear after the files."""
         return bool(self._then)
 
+    def keep_company(self, alone: bool) -> None:
+        """Play ``alone`` where silence would follow, or no more."""
+        if self._then or not self._alone:
+            return
+        self._loop = self._alone if alone else ()
+        if self.ended:
+            self._files = []
+            self._next_file()
+
     def _next_file(self) -> None:
         self._position = 0
         if not self.ended and self._files:
             self._current = self._files.pop()
             return
         if not self.ended or not self._files:
-            self._files = list(reversed(self._then))
+            self._files = list(reversed(self._loop))
             self.ended = True
         self._current = self._files.pop() if self._files else b""
 

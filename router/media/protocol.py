@@ -88,6 +88,9 @@ class Play:
     kept until acknowledged); one that a bridge interrupted goes on where it was. Playing takes
     the session's ear away from a bridge, not its mouth; when the files end and ``then`` is
     empty, a bridged session's ear goes back to the bridge.
+
+    ``alone`` loops in place of the silence after the files while no engine has been connected
+    for 1.5 s: a menu whose answer nobody takes is not to sound dead.
     """
 
     session: str
@@ -95,6 +98,7 @@ class Play:
     files: tuple[str, ...]
     then: tuple[str, ...] = ()
     stop_on_digit: bool = False
+    alone: tuple[str, ...] = ()
 
 
 @value(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from router.media.tapes import FLUSH_STEPS
 from router.pulse import EVERY_S, own_pulse
 
 FIGURES_US = 5_000_000
+ALONE_US = 1_500_000  # without an engine: the next one is there after half a second
 BEAT_US = int(EVERY_S * 1_000_000)
 FAULTS_MAX = 100
 CLOSED_BEFORE_COLLECT = 100  # a closed leg is a cycle of some kB; collecting takes a millisecond
@@ -41,6 +42,7 @@ class Worker:
         self.name = name
         self.figures_due_us = FIGURES_US
         self.beat_due_us = 0
+        self.engine_at_us = 0
         self.pulse = own_pulse()
         self.faults = 0
         self.loop = Loop()
@@ -82,6 +84,7 @@ class Worker:
 
     def _more(self) -> bool:
         self.link.proceed()
+        self._look_for_engine()
         if self.loop.clock.now_us >= self.beat_due_us:
             self.beat_due_us = self.loop.clock.now_us + BEAT_US
             self.pulse.beat()
@@ -89,6 +92,14 @@ class Worker:
             self.figures_due_us = self.loop.clock.now_us + FIGURES_US
             self.send_figures()
         return bool(self.link.busy)
+
+    def _look_for_engine(self) -> None:
+        now_us = self.loop.clock.now_us
+        if self.link.engine is not None:
+            self.engine_at_us = now_us
+        alone = now_us - self.engine_at_us > ALONE_US
+        if alone != self.exchange.ears.alone:
+            self.exchange.ears.keep_company(alone)
 
     def _idle(self) -> bool:
         return not self.exchange.legs and not self.exchange.tapes.recorders

@@ -43,6 +43,7 @@ def test_what_is_there_is_played_at_once(desk: Desk) -> None:
     (play,) = desk.workers.of(media.Play)
     assert (play.session, play.play) == ("in1", call.play)
     assert (play.files, play.then) == (("welcome.ulaw",), ()), "in a flow nothing follows"
+    assert play.alone == ("music.ulaw",), "unless no engine is there to go on"
     assert play.stop_on_digit
 
 
@@ -70,6 +71,13 @@ async def test_music_plays_until_a_welcome_is_rendered(desk: Desk) -> None:
     assert last.play == call.play
     assert last.files == ("hello.ulaw", "position-1.ulaw", "press-1-for-callback.ulaw")
     assert last.then == ("music.ulaw",)
+
+
+def test_who_waits_for_nothing_more_hears_no_music(desk: Desk) -> None:
+    call = in_flow(desk)
+    desk.turns.feed(call.id, on.FlowEnds((ivr.Phrase("goodbye", "en"),), True, "done"))
+    last = desk.workers.of(media.Play)[-1]
+    assert (last.files, last.then, last.alone) == (("goodbye.ulaw",), (), ())
 
 
 async def test_a_prompt_is_dropped_when_the_call_says_something_else(desk: Desk) -> None:

@@ -186,6 +186,29 @@ async def test_it_outlives_its_engine(worker: Worker, tmp_path: Path) -> None:
         third.client.close()
 
 
+async def test_a_menu_without_an_engine_sounds_alive(worker: Worker, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"m" * 480)
+    first = await Engine().connect(worker.path, 1)
+    phone = await first.phone("a")
+
+    async def heard(seconds: float) -> list[bytes]:
+        phone.heard()
+        await asyncio.sleep(seconds)
+        return [packet.payload[:1] for packet in phone.heard()]
+
+    await first.done(Play("a", "p", (), alone=(str(tmp_path / "m"),)))
+    assert set(await heard(1.8)) == {b"\xff"}
+    assert first.client._transport is not None
+    first.client._transport.abort()
+    kinds = await heard(2.2)
+    assert set(kinds) == {b"\xff", b"m"}
+    assert 60 <= kinds.index(b"m") <= 90, "a second and a half"
+    second = await Engine().connect(worker.path, 2)
+    assert set(await heard(0.3)) == {b"\xff"}
+    second.client.close()
+    phone.close()
+
+
 async def test_it_keeps_the_pace_of_the_clock(worker: Worker, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"m" * 8000)
     engine = await Engine().connect(worker.path, 1)

@@ -45,6 +45,52 @@ def test_a_prompt_then_music(scene: Stage) -> None:
     assert ended[0].at == pytest.approx(1_700_000_000 + 12 * 0.02, abs=0.03)
 
 
+def test_no_engine_no_silence(scene: Stage) -> None:
+    """Music while nobody is there to end the silence after a menu; the key is waited for again
+    when an engine is back."""
+    prompt, music = scene.audio("p", b"p" * 160), scene.audio("m", b"m" * 400)
+    ears = scene.exchange.ears
+    asked, told = scene.phone("a"), scene.phone("b")
+    scene.done(Play("a", "p1", (prompt,), alone=(music,)))
+    scene.done(Play("b", "p1", (prompt,)))
+
+    def heard() -> tuple[set[bytes], set[bytes]]:
+        scene.pass_ms(200)
+        kinds = [
+            {packet.payload[:1] for packet in phone.heard() if packet.payload}
+            for phone in (asked, told)
+        ]
+        return kinds[0], kinds[1]
+
+    assert heard() == ({b"p", b"\xff"}, {b"p", b"\xff"})
+    ears.keep_company(alone=True)
+    assert heard() == ({b"m"}, {b"\xff"})
+    scene.done(Play("a", "p1", (prompt,), alone=(music,)))  # the next engine, to be sure
+    ears.keep_company(alone=False)
+    assert heard() == ({b"\xff"}, {b"\xff"})
+    ears.keep_company(alone=True)
+    assert heard() == ({b"m"}, {b"\xff"})
+    scene.done(Play("a", "p2", (prompt,), (), True, (music,)))
+    ears.keep_company(alone=False)
+    assert heard()[0] == {b"p", b"\xff"}
+    assert [report.play for report in scene.of(PlayEnded)] == ["p1", "p1", "p2"]
+
+
+def test_a_prompt_that_ends_without_an_engine_is_followed_by_music(scene: Stage) -> None:
+    prompt, music = scene.audio("p", b"p" * 1600), scene.audio("m", b"m" * 1600)
+    phone, other = scene.phone("a"), scene.phone("b")
+    scene.done(Play("a", "p1", (prompt,), alone=(music,)))
+    scene.exchange.ears.keep_company(alone=True)
+    scene.pass_ms(300)
+    assert b"".join(p.payload for p in phone.heard()) == b"p" * 1600 + b"m" * 800
+    scene.done(Bridge("a", "b"))  # of the engine that has just said Hello
+    scene.exchange.ears.keep_company(alone=False)
+    scene.done(Play("a", "p1", (prompt,), alone=(music,)))
+    scene.pass_ms(100)
+    assert {p.payload[:1] for p in phone.heard()} == {b"\xff"}
+    assert not other.heard()
+
+
 def test_few_players_share_a_step_and_many_spread(tmp_path: Path) -> None:
     with stage(tmp_path, ports=2 * TOGETHER) as scene:  # another process may hold some
         music = scene.audio("m", b"m" * 400)
