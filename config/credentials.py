@@ -16,6 +16,7 @@ from pathlib import Path
 
 from config.errors import ConfigError
 from config.settings import Settings
+from config.webhooks import Endpoint, signing_keys
 
 ALPHABET = string.ascii_letters + string.digits
 FILE = "secrets.json"
@@ -24,13 +25,14 @@ FILE = "secrets.json"
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """``phones``: SIP password by extension; ``trunks``: by trunk name; ``state``: the state
-    store's, "" for none."""
+    store's, "" for none; ``webhooks``: the keys that sign, by endpoint name."""
 
     nonce_secret: bytes = field(repr=False)
     admin_token: str = field(repr=False)
     phones: dict[str, str] = field(repr=False)
     trunks: dict[str, str] = field(repr=False)
     state: str = field(default="", repr=False)
+    webhooks: dict[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
 
     def ha1s(self, settings: Settings) -> dict[str, dict[str, str]]:
         """H(user:realm:password) by digest user, then by algorithm (RFC 7616 3.4.2)."""
@@ -76,8 +78,33 @@ def load_secrets(settings: Settings) -> Secrets:
     if json.dumps(kept, sort_keys=True) != before:
         _write(path, kept)
     return Secrets(
-        bytes.fromhex(own["nonce_secret"]), own["admin_token"], phones, trunks, state or ""
+        bytes.fromhex(own["nonce_secret"]),
+        own["admin_token"],
+        phones,
+        trunks,
+        state or "",
+        {endpoint.name: _keys(endpoint) for endpoint in settings.webhooks.endpoints},
     )
+
+
+def _keys(endpoint: Endpoint) -> tuple[bytes, ...]:
+    """What signs an endpoint's messages; also, that its certificates can be read."""
+    where = f"webhooks.{endpoint.name}"
+    named = _named(endpoint.secret_env, endpoint.secret_file, where, "secret") or ""
+    try:
+        keys = signing_keys(named)
+    except ValueError as error:
+        key = "secret_env" if endpoint.secret_env else "secret_file"
+        source = "environment" if endpoint.secret_env else str(endpoint.secret_file)
+        raise ConfigError(source, 0, f"{where}.{key}", str(error)) from None
+    if endpoint.ca_file is not None:
+        try:
+            endpoint.ca_file.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                str(endpoint.ca_file), 0, f"{where}.ca_file", f"cannot be read ({error.strerror})"
+            ) from error
+    return keys
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:

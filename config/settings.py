@@ -22,6 +22,7 @@ from config.remedies import suggest
 from config.schedule import Schedule, build_schedule
 from config.section import Language, Name, Section
 from config.section import ip_version as ip_version
+from config.webhooks import Webhooks
 
 
 class Listen(Section):
@@ -263,6 +264,7 @@ class Settings(Section):
     store: Store = Store()
     journal: JournalSettings = JournalSettings()
     tickets: TicketPolicy = TicketPolicy()
+    webhooks: Webhooks = Webhooks()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Settings:
