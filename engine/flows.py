@@ -13,6 +13,7 @@ from ivr import actions as ivr
 from ivr import machine
 from ivr.flow import Flow, QueueNode
 from ivr.loader import FlowSet
+from ivr.nodes import lookup_again
 from ivr.position import CallerFacts, Position, hidden
 from router import effects as do
 from router import inputs as on
@@ -71,9 +72,15 @@ class Flows:
         return True
 
     def lookup_lost(self, call: Call) -> None:
-        """The answer of a lookup that a dead engine had under way does not come: it failed."""
+        """The answer of a lookup that a dead engine had under way does not come: ask again, or
+        it failed."""
         walk = self.walks.get(call.id)
-        if walk is not None and walk.position.waiting_for == "lookup":
+        if walk is None or walk.position.waiting_for != "lookup":
+            return
+        again = lookup_again(walk.flow, walk.position, self._turns.now())
+        if again is not None:
+            self._look_up(call, walk, again)
+        else:
             self._take(call, ivr.LookupFailed("the engine was restarted"))
 
     def takes_back(self, call: str, reason: str) -> bool:
@@ -132,10 +139,11 @@ class Flows:
         keys_hidden = hidden(walk.flow, walk.position)
         call.hidden_keys = keys_hidden
         says = any(isinstance(action, ivr.Say) for action in actions)
+        works = any(isinstance(action, ivr.Lookup) for action in actions)
         for action in actions:
             match action:
                 case ivr.Say(prompts, barge_in):
-                    self._turns.feed(call.id, on.FlowSays(prompts, barge_in, keys_hidden))
+                    self._turns.feed(call.id, on.FlowSays(prompts, barge_in, keys_hidden, works))
                 case ivr.Lookup():
                     if not says:
                         self._turns.feed(call.id, on.FlowWorks())

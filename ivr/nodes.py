@@ -20,6 +20,7 @@ from ivr.flow import (
     Case,
     CollectNode,
     DialNode,
+    Flow,
     HangUpNode,
     HoursNode,
     LookupNode,
@@ -30,7 +31,8 @@ from ivr.flow import (
     VoicemailNode,
 )
 from ivr.inputs import Next, ask, request_callback
-from ivr.templates import expand, expand_header, expand_json, expand_url
+from ivr.position import Position
+from ivr.templates import expand, expand_header, expand_json, expand_url, names_in_json
 from ivr.walk import PLAY_S_MAX, Walk
 
 CHAIN_MAX = 64
@@ -114,16 +116,33 @@ def _holds(case: Case, value: str) -> bool:
 
 
 def _lookup(walk: Walk, node: LookupNode) -> Next:
-    public = walk.position.variables
-    known = {**public, **walk.position.secrets}
-    body = "" if node.body is None else json.dumps(expand_json(node.body, known))
-    headers = {name: expand_header(text, known) for name, text in node.headers.items()}
     walk.say(walk.render(node.prompt), "play", barge_in=False)
-    walk.actions.append(
-        Lookup(expand_url(node.url, public), node.method, node.timeout_s, body, headers)
-    )
+    walk.actions.append(_request(walk.position, node, node.timeout_s))
     walk.wait("lookup", node.timeout_s + GRACE_S)
     return None
+
+
+def _request(position: Position, node: LookupNode, timeout_s: float) -> Lookup:
+    public = position.variables
+    known = {**public, **position.secrets}
+    body = "" if node.body is None else json.dumps(expand_json(node.body, known))
+    headers = {name: expand_header(text, known) for name, text in node.headers.items()}
+    return Lookup(expand_url(node.url, public), node.method, timeout_s, body, headers)
+
+
+def lookup_again(flow: Flow, position: Position, now: float) -> Lookup | None:
+    """The lookup that a position waits for, with what is left of its time: whoever had it under
+    way is gone. None where it may not be asked twice (RFC 9110 9.2.2: a POST), where it needs
+    hidden input, which nobody wrote down, or where no time is left."""
+    node = flow.nodes.get(position.node)
+    if not isinstance(node, LookupNode) or node.method != "GET" or position.deadline is None:
+        return None
+    hidden = {n.save for n in flow.nodes.values() if isinstance(n, CollectNode) and n.keys.hidden}
+    used = names_in_json((dict(node.headers), node.body))
+    left_s = min(node.timeout_s, position.deadline - GRACE_S - now)
+    if left_s <= 0 or not hidden.isdisjoint(used):
+        return None
+    return _request(position, node, left_s)
 
 
 def _queue(walk: Walk, node: QueueNode) -> Next:

@@ -137,7 +137,7 @@ def flow_says(call: Call, happened: on.FlowSays, now: float) -> list[do.Effect]:
             call.caller_leg,
             new_play(call),
             happened.prompts,
-            then_music=False,
+            then_music=happened.works,
             stop_on_digit=happened.barge_in,
         )
     ]

@@ -109,6 +109,7 @@ class FlowSays:
     prompts: tuple[object, ...]
     barge_in: bool = True
     hidden: bool = False  # keys pressed from now on are a PIN or a card: never journaled
+    works: bool = False  # the flow waits for something of ours then, as in FlowWorks
 
 
 @value(frozen=True, slots=True)

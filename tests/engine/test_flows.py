@@ -167,6 +167,17 @@ async def test_a_lookup_plays_music_and_its_answer_goes_on(tmp_path: Path) -> No
     assert (waiting.call, waiting.priority) == (call.id, 9)
 
 
+async def test_music_follows_what_a_lookup_says(tmp_path: Path) -> None:
+    text = ASKS.replace(
+        "    timeout_s: 2\n", "    timeout_s: 2\n    prompt: {phrase: please-hold}\n"
+    )
+    desk = Desk(flows=flows(tmp_path, text))
+    in_flow(desk)
+    await turns_of_the_loop()
+    (play,) = desk.workers.of(media.Play)
+    assert (play.files, play.then) == (("please-hold.ulaw",), ("music.ulaw",))
+
+
 async def test_a_lookup_that_fails_takes_the_way_out(tmp_path: Path) -> None:
     desk = Desk(flows=flows(tmp_path, ASKS))
     in_flow(desk)

@@ -10,6 +10,7 @@ import pytest
 from engine import recovery
 from engine.kept import CODEC, CallKept, KeptCall
 from engine.turns import Turns
+from ivr.loader import FlowSet
 from queues.events import CallQueued, OfferMade
 from router import effects as do
 from router import inputs as on
@@ -39,16 +40,21 @@ SCENES: tuple[Callable[[Desk], None], ...] = (
 every_scene = pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 
 
-def begun() -> Desk:
-    desk = Desk()
+def begun(flows: FlowSet = desk_module.FLOWS) -> Desk:
+    desk = Desk(flows=flows)
     started = EngineStarted(1, "1", SUPERVISOR)
     desk.journal.append("", started, desk.clock.now())
     return desk
 
 
-def next_engine(desk: Desk, up_to: int | None = None, known: set[str] | None = None) -> Desk:
+def next_engine(
+    desk: Desk,
+    up_to: int | None = None,
+    known: set[str] | None = None,
+    flows: FlowSet = desk_module.FLOWS,
+) -> Desk:
     """The engine that follows: phones and workers are there as they were."""
-    after = Desk(kept=desk.journal.entries[:up_to])
+    after = Desk(flows=flows, kept=desk.journal.entries[:up_to])
     after.phone.phones = desk.phone.phones
     after.phone.known = set(desk.phone.known) if known is None else known
     agents = {agent.extension: agent.id for agent in SETTINGS.agents}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,6 +54,7 @@ from ivr.flow import (
 )
 from ivr.loader import SHIPPED_DIR, load_flows
 from ivr.machine import start, step
+from ivr.nodes import lookup_again
 from ivr.position import CallerFacts, Position, hidden, journaled
 from ivr.walk import PLAY_S_MAX
 
@@ -404,6 +406,29 @@ def test_lookup_falls_back(how: str) -> None:
         assert call.wait(4.9) == []
         call.wait(0.2)
     assert call.done == [HangUp((Speech("failed", "en"),), True, "flow ended")]
+
+
+def test_a_lookup_is_asked_again_within_its_time() -> None:
+    """By the engine that follows the one which had it under way."""
+    call = Caller(LOOKUP)
+    (first,) = [action for action in call.done if isinstance(action, Lookup)]
+    again = lookup_again(call.flow, call.at, call.now + 1.0)
+    assert again == dataclasses.replace(first, timeout_s=2.0)
+    assert lookup_again(call.flow, call.at, call.now + 3.0) is None
+    elsewhere = Caller({"a": SayNode(HELLO, "a")})
+    assert lookup_again(elsewhere.flow, elsewhere.at, call.now) is None
+
+
+def test_what_hides_or_changes_something_is_not_asked_again() -> None:
+    look = LookupNode("https://h/", "GET", 3, {}, "fail", "fail", {"x-pin": "{pin}"})
+    call = Caller({**collect(hidden=True), "say": look})
+    call.press("9876")
+    kept = journaled(call.flow, call.at)
+    assert kept.waiting_for == "lookup"
+    assert lookup_again(call.flow, kept, call.now) is None
+    post = dataclasses.replace(LOOKUP["l"], method="POST")  # type: ignore[type-var]
+    call = Caller({**LOOKUP, "l": post})
+    assert lookup_again(call.flow, call.at, call.now) is None
 
 
 def test_queue_and_what_follows() -> None:
