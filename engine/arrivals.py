@@ -152,6 +152,9 @@ class Arrivals:
         if destination.kind not in ("agent", "external") or not targets:
             engine.phone.reject(event.leg, 404)
             return
+        if destination.kind == "agent" and engine.floor.is_taken(destination.name):
+            engine.phone.reject(event.leg, 486)
+            return
         if event.max_forwards < 1:  # it would have to be passed on (RFC 3261 16.3)
             engine.phone.reject(event.leg, 483)
             return

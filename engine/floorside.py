@@ -34,7 +34,8 @@ FLOW_WORDS: dict[offers.OverflowReason, str] = {
     "nobody working": "unstaffed",
     "queue removed": "overflow",
 }
-BUSY = ("offered", "reserved", "talking", "wrap-up")
+TAKEN = ("offered", "talking")
+BUSY = (*TAKEN, "reserved", "wrap-up")
 
 
 class FloorSide:
@@ -142,17 +143,20 @@ class FloorSide:
                 del self._busy_in[agent]
                 self.obey(self.floor.free(agent, now))
             return
+        busy = self._busy_with(agent)  # a call that was put through goes on
         if effect.lost:
-            self.obey(self.floor.lost(agent, now, "phone lost"))
+            self.obey(self.floor.lost(agent, now, "phone lost", busy=busy))
         else:
-            self.obey(self.floor.finished(agent, now))
-        for reason in list(others.values())[:1]:  # a call that was put through goes on
-            self.obey(self.floor.busy(agent, now, reason))
+            self.obey(self.floor.finished(agent, now, busy=busy))
 
     def _busy(self, call: Call, effect: do.AgentBusy) -> None:
         self._busy_in.setdefault(effect.agent, {})[call.id] = effect.reason
         now = self._turns.now()
         self.obey(self.floor.busy(effect.agent, now, effect.reason))
+
+    def _busy_with(self, agent: str) -> str:
+        """What kind of call in person the agent is in or rung for; "" for none."""
+        return next(iter(self._busy_in.get(agent, {}).values()), "")
 
     # --- people, phones and the clock -------------------------------------------------------------
 
@@ -255,9 +259,22 @@ class FloorSide:
         """The agent has a phone again."""
         self.change(lambda now: self.floor.set_reachable(agent, True, now))
 
+    def sign_in(self, agent: str) -> None:
+        """Who is in a call in person, or rung for one, is offered nothing before it is over."""
+        self.change(lambda now: self.floor.sign_in(agent, now, busy=self._busy_with(agent)))
+
     def is_busy(self, agent: str) -> bool:
         """Whether a call for this person would have to wait in the personal queue."""
-        return any(view.agent == agent and view.presence in BUSY for view in self.floor.agents())
+        return agent in self._busy_in or self._is(agent, BUSY)
+
+    def is_taken(self, agent: str) -> bool:
+        """Whether this person talks or is rung: a phone is rung for one call at a time."""
+        return agent in self._busy_in or self._is(agent, TAKEN)
+
+    def _is(self, agent: str, presences: tuple[str, ...]) -> bool:
+        return any(
+            view.agent == agent and view.presence in presences for view in self.floor.agents()
+        )
 
     def position(self, call: str) -> int:
         return self.floor.position(call)

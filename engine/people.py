@@ -24,7 +24,7 @@ class People:
         )
 
     def sign_in(self, agent: str) -> None:
-        self.floor.change(lambda now: self.floor.floor.sign_in(agent, now))
+        self.floor.sign_in(agent)
 
     def sign_out(self, agent: str) -> None:
         self.floor.change(lambda now: self.floor.floor.sign_out(agent, now))

@@ -196,9 +196,10 @@ class Floor(Reading):
 
     # Agents.
 
-    def sign_in(self, agent: str, now: float) -> list[Effect]:
-        """Signed out -> available."""
-        return self._command(self._known(agent), "sign-in", now)
+    def sign_in(self, agent: str, now: float, *, busy: str = "") -> list[Effect]:
+        """Signed out -> available; or talking, where the agent is in a call in person (``busy``
+        says which kind): no call is offered in between."""
+        return self._command(self._known(agent), "sign-in", now, busy=busy)
 
     def sign_out(self, agent: str, now: float) -> list[Effect]:
         """While talking: signs out after the wrap-up."""
@@ -255,14 +256,15 @@ class Floor(Reading):
         """The call that made the agent ``busy`` ended."""
         return self._command(agent, "free", now)
 
-    def finished(self, agent: str, now: float) -> list[Effect]:
-        """The talk ended: wrap-up of the queue's length, then available or what was asked for."""
-        return self._command(agent, "finish", now)
+    def finished(self, agent: str, now: float, *, busy: str = "") -> list[Effect]:
+        """The talk ended: wrap-up of the queue's length, then available or what was asked for;
+        all of it after another call in person, if there is one (``busy``)."""
+        return self._command(agent, "finish", now, busy=busy)
 
-    def lost(self, agent: str, now: float, cause: str) -> list[Effect]:
+    def lost(self, agent: str, now: float, cause: str, *, busy: str = "") -> list[Effect]:
         """The agent's leg died while talking: on break "phone unreachable", no wrap-up. The
         shell then enqueues the caller with ``head=True``."""
-        return self._command(agent, "lost", now, cause)
+        return self._command(agent, "lost", now, cause, busy=busy)
 
     def accept(self, agent: str, fence: int, now: float) -> list[Effect]:
         """The agent's phone answered: the visit ends connected, other phones stop ringing.
@@ -329,12 +331,21 @@ class Floor(Reading):
         self._desk.take(call, event, now)
 
     def _command(
-        self, agent: str, command: Command, now: float, reason: str = "", *, call: str = ""
+        self,
+        agent: str,
+        command: Command,
+        now: float,
+        reason: str = "",
+        *,
+        call: str = "",
+        busy: str = "",
     ) -> list[Effect]:
         self._desk.begin(now)
         found = self._desk.state.agents.get(agent)
         if found is not None:
             self._desk.command(found, command, reason, call=call)
+            if busy:
+                self._desk.command(found, "busy", busy)
         return self._desk.done()
 
     def _new(self, call: str) -> None:
