@@ -123,7 +123,6 @@ class Adoption:
             local_cseq=kept.local_cseq + self._cseq_skip,
             remote_cseq=kept.remote_cseq,
             allow=frozenset(kept.allow.split()),
-            supported=frozenset(kept.supported.split()),
             rseq=kept.rseq,
         )
         if self._is_lost(flow):

@@ -37,7 +37,6 @@ class Dialog:
     local_cseq: int
     remote_cseq: int = -1  # nothing received yet
     allow: frozenset[str] = field(default_factory=frozenset)
-    supported: frozenset[str] = field(default_factory=frozenset)
     rseq: int = -1  # the last reliable provisional response taken in order
     hop: Flow | None = None  # memory of next_hop
 
@@ -64,7 +63,6 @@ def of_invite(request: Request, flow: Flow, tag: str, pinned: bool) -> Dialog:
         local_cseq=0,
         remote_cseq=request.cseq.number,
         allow=request.allow,
-        supported=request.supported,
     )
 
 
@@ -105,8 +103,6 @@ def refresh_target(dialog: Dialog, message: Request | Response) -> None:
     with contextlib.suppress(ParseError):
         if "Allow" in message.headers:
             dialog.allow = message.allow
-        if "Supported" in message.headers:
-            dialog.supported = message.supported
 
 
 def request_in(

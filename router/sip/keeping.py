@@ -147,7 +147,6 @@ def _dialog(dialog: Dialog) -> KeptDialog:
         dialog.local_cseq,
         dialog.remote_cseq,
         " ".join(sorted(dialog.allow)),
-        " ".join(sorted(dialog.supported)),
         dialog.rseq,
         None if hop is None else flow_out(hop),
     )

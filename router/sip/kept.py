@@ -25,7 +25,7 @@ KeptFlow = tuple[str, str, int, int, int]
 
 
 class KeptDialog(NamedTuple):
-    """See ``dialog.Dialog``; ``allow`` and ``supported`` are words with blanks between."""
+    """See ``dialog.Dialog``; ``allow`` is words with blanks between."""
 
     call_id: str
     local_tag: str
@@ -40,7 +40,6 @@ class KeptDialog(NamedTuple):
     local_cseq: int
     remote_cseq: int
     allow: str
-    supported: str
     rseq: int
     hop: KeptFlow | None
 

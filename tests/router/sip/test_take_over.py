@@ -627,6 +627,41 @@ def test_replaces_finds_an_adopted_leg(peer: Peer) -> None:
     assert peer.endpoint.leg_of_replaces(f"call;to-tag={tag};from-tag=peer") == leg
 
 
+# --- what tells messages apart -------------------------------------------------------------------
+
+
+def test_an_invite_that_comes_by_two_ways_is_one_call() -> None:
+    """RFC 3261 8.2.2.2: a proxy forked it, and both branches lead here."""
+    peer = Tape()
+    leg = peer.call()
+    taken_over(peer)
+    answer = peer.ask("INVITE", body=b"offer")
+    assert answer is not None
+    assert answer.status == 482
+    assert [type(event) for event in peer.events] == [Invited]
+    again(peer, peer.said[0])
+    peer.take(peer.endpoint.answer(leg, b"answer", peer.now))
+    assert statuses(peer)[-1] == 200
+
+
+def test_an_ack_of_rfc_2543_is_told_by_its_tag() -> None:
+    """RFC 3261 17.2.3: without a branch of its own that alone makes it this transaction's."""
+    peer = Tape()
+    old = ("Via", "SIP/2.0/UDP 192.0.2.1:5060")
+    leg = peer.call(old)
+    peer.take(peer.endpoint.reject(leg, 486, peer.now))
+    refused = peer.response()
+    taken_over(peer)
+    again(peer, peer.said[0])
+    assert peer.sent == [refused], "the INVITE is matched without a branch"
+    tag = refused.to.tag
+    for number, (to_tag, stops) in enumerate(((f"{tag}x", False), (tag, True))):
+        peer.ask("ACK", old, to=f"<sip:4400@{DOMAIN}>;tag={to_tag}")
+        peer.clear()
+        peer.tick(3.0 * (number + 1))
+        assert (peer.sent == []) == stops
+
+
 # --- streams -----------------------------------------------------------------------------------
 
 
@@ -655,6 +690,21 @@ def test_an_answer_goes_to_the_sent_by_port_when_the_stream_is_gone(streaming: P
     taken_over(streaming)
     streaming.take(streaming.endpoint.answer(leg, b"answer", streaming.now))
     assert streaming.flows[-1] == Flow("tcp", "192.0.2.1", 5070, -1)
+
+
+def test_the_stream_to_the_first_route_is_the_same(streaming: Peer) -> None:
+    """The stream that the call came by is gone since the first take-over; the one that was
+    opened to the proxy instead outlives the second."""
+    leg = answered(streaming, ("Record-Route", "<sip:192.0.2.80;transport=tcp;lr>"))
+    taken_over(streaming)
+    streaming.take(streaming.endpoint.change(leg, b"again", streaming.now))
+    assert streaming.flows[-1] == Flow("tcp", "192.0.2.80", 5060, -1)
+    streaming.flow = Flow("tcp", "192.0.2.80", 5060, 6)
+    streaming.reply(200, body=b"yes", to_tag="peer", contact="<sip:peer@192.0.2.1:40000>")
+    taken_over(streaming, streams={6: 12})
+    streaming.take(streaming.endpoint.hang_up(leg, streaming.now))
+    assert streaming.request("BYE")
+    assert streaming.flows[-1] == Flow("tcp", "192.0.2.80", 5060, 12)
 
 
 def test_a_number_means_nothing_to_who_was_not_told(streaming: Peer) -> None:
