@@ -77,6 +77,15 @@ class Sipp:
             screen=self._text("screen.txt"),
         )
 
+    def no_more_calls(self) -> None:
+        """It makes no new calls, and ends with the last of those that there are."""
+        self._process.send_signal(signal.SIGUSR1)
+
+    @property
+    def made(self) -> int:
+        """Calls until now, at most a second ago."""
+        return int(self._figures().get("TotalCallCreated", 0))
+
     def end(self) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
