@@ -21,6 +21,7 @@ from api import (
     reports,
     tickets,
     waiting,
+    webhooks,
     why,
 )
 from api.bounds import Bounds
@@ -57,6 +58,7 @@ def create_app(engine: Engine) -> FastAPI:
         why,
         tickets,
         recordings,
+        webhooks,
         docs_page,
     ):
         app.include_router(part.router)

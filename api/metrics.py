@@ -28,6 +28,7 @@ from api.store_metrics import (
     recording_families,
     refusal_families,
 )
+from api.webhook_metrics import webhook_families
 from engine.engine import Engine
 from router.call import PHASES
 from router.events import Outcome
@@ -116,6 +117,7 @@ class Figures(Collector):
         yield from reader_families(self._engine)
         yield from recording_families(self._engine)
         yield from refusal_families(self._engine)
+        yield from webhook_families(self._engine)
 
     def _node(self) -> Iterator[Metric]:
         engine = self._engine

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import ssl
 import string
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,10 +100,11 @@ def _keys(endpoint: Endpoint) -> tuple[bytes, ...]:
         raise ConfigError(source, 0, f"{where}.{key}", str(error)) from None
     if endpoint.ca_file is not None:
         try:
-            endpoint.ca_file.read_bytes()
-        except OSError as error:
+            ssl.create_default_context(cafile=endpoint.ca_file)
+        except OSError as error:  # SSLError is one, too
+            why = error.strerror or "no certificates in PEM form"
             raise ConfigError(
-                str(endpoint.ca_file), 0, f"{where}.ca_file", f"cannot be read ({error.strerror})"
+                str(endpoint.ca_file), 0, f"{where}.ca_file", f"cannot be used ({why})"
             ) from error
     return keys
 

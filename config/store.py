@@ -23,7 +23,7 @@ CONNECT_S = 5.0
 STATEMENT_S = 30.0
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-HEAD = "0003"  # the newest revision under migrations/versions
+HEAD = "0004"  # the newest revision under migrations/versions
 
 
 class DatabaseAddressError(PeerError):

@@ -49,6 +49,7 @@ from engine.taping import Taping
 from engine.tasks import Tasks
 from engine.timers import Timers
 from engine.turns import Turns
+from engine.webhooks import Webhooks, makes_senders
 from engine.workers import Workers, life_of
 from ivr.catalogue import MUSIC
 from ivr.loader import FlowSet
@@ -69,7 +70,9 @@ log = logging.getLogger(__name__)
 CLOSE_FILES_S = 2.0
 READ_FIRST_S = 0.2  # streams have said by then what they said while no engine was there
 READ_FIRST_S_MAX = 2.0
-NEEDS_RESTART = ("data_dir", "sip", "media", "recordings", "api", "store", "journal", "tickets")
+NEEDS_RESTART = (
+    *("data_dir", "sip", "media", "recordings", "api", "store", "journal", "tickets", "webhooks"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class Engine(People):
         self.started_at = clock.now()
         self.ready_since = 0.0
         self.recordings = RecordingStore(parts.database)
+        self.webhooks = Webhooks(parts.database, clock, timers, settings.webhooks)
+        parts.reader.outbox = self.webhooks.outbox
         self.admin_token_sha256 = hashlib.sha256(parts.secrets.admin_token.encode()).hexdigest()
         self.records_reader: Subscription | None = None
         self.recordings_failed: Mapping[str, int] = {}
@@ -265,6 +270,8 @@ class Engine(People):
         )
         self.liveness.start()
         self._tasks.start(self._know_callers())
+        keys, common = self._parts.secrets.webhooks, self.settings.webhooks
+        self.webhooks.start(makes_senders(keys, common, self.clock, self.version))
         await self.transport.start()
         self._tasks.start(self._read_first())
         self.ready_since = self.clock.now()
@@ -302,6 +309,7 @@ class Engine(People):
         await self.journal.flush()
         await self._until_taped()
         await self._tasks.close()
+        await self.webhooks.close()
         await self.legs.close()
         await self.flows.close()
         await self.prompter.close()

@@ -1,7 +1,9 @@
 """The journal's reader that writes tickets and call records.
 
 One transaction a batch holds the rows and the position in the log, so a batch counts wholly
-or not at all, and what is delivered again is passed over.
+or not at all, and what is delivered again is passed over. The outbox of webhooks is written by
+the same transaction: what is told is the ticket right after a fact, which is known here and
+nowhere else, and a reader of its own would have a second position to keep in step.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from tickets.fold import Fold
 from tickets.policy import Policy
 from tickets.records import CallRecord, Case, Previous, Ticket
 from tickets.tables import call_records, reader_positions, ticket_comments, tickets
+from tickets.webhook_outbox import Outbox
+from tickets.webhooks import Notice, is_public, notices, told
 
 READER = "records"
 KEEP = 4_096  # cases and callers held between batches; beyond, they are loaded when needed
@@ -59,6 +63,7 @@ class RecordsReader:
     def __init__(
         self, engine: AsyncEngine, policy: Policy | None = None, parts: Sequence[Part] = ()
     ) -> None:
+        self.outbox: Outbox | None = None  # given before the first entry, where there is one
         self._engine = engine
         self._policy = policy or Policy()
         self._parts = tuple(parts)
@@ -103,13 +108,14 @@ class RecordsReader:
             raise
         self._seq = self._reached = fresh[-1].seq
         self._fold.forget(KEEP)
+        if self.outbox is not None:
+            self.outbox.committed()
 
     async def _write(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         fold = self._fold
         await self._load_cases(connection, fold.unknown_calls(entries))
         await self._load_previous(connection, fold.unknown_callers(entries))
-        for entry in entries:
-            fold.apply(entry)
+        events = self._fold_in(entries)
         changes = fold.take_changes()
         # First of the writes, so that two readers of one name cannot both get past it.
         moved = await connection.execute(
@@ -122,6 +128,21 @@ class RecordsReader:
         await self._comments.run(connection, changes.comments)
         for part in self._parts:
             await part.write(connection, entries)
+        if self.outbox is not None:
+            await self.outbox.write(connection, events)
+
+    def _fold_in(self, entries: Sequence[Entry]) -> list[Notice]:
+        """Apply the entries; what other systems are to be told of it."""
+        fold, found = self._fold, list[Notice]()
+        tells = self.outbox is not None and self.outbox.wanted
+        for entry in entries:
+            if not (tells and is_public(entry)):
+                fold.apply(entry)
+                continue
+            before = told(fold.cases.get(entry.call))
+            fold.apply(entry)
+            found += notices(entry, before, fold.cases.get(entry.call))
+        return found
 
     async def _load_position(self, connection: AsyncConnection) -> None:
         wanted = select(reader_positions.c.seq, reader_positions.c.tickets).where(

@@ -128,3 +128,25 @@ reader_positions = Table(
     Column("seq", BigInteger, nullable=False),
     Column("tickets", Integer, nullable=False, server_default="0"),
 )
+
+webhook_outbox = Table(
+    "webhook_outbox",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("call", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    _number("attempts"),
+    _number("status"),
+    _text("why"),
+    _time("settled_at"),
+    Column("body", Text, nullable=False),
+    Index(None, "endpoint", "state", "due_at"),
+    Index(None, "endpoint", "state", "seq"),
+    Index(None, "endpoint", "call", "seq"),
+)

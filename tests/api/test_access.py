@@ -46,6 +46,12 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/tickets/T-000001/close"): (403, 403, 409, 403, 409, 409, 401),
     ("GET", "/recordings/c1-r1"): (403, 403, 200, 403, 200, 200, 401),
     ("GET", "/recordings/c1-r1/audio"): (403, 403, 200, 403, 200, 200, 401),
+    ("GET", "/webhooks"): (403, 403, 403, 403, 200, 200, 401),
+    ("GET", "/webhooks/crm/messages"): (403, 403, 403, 403, 404, 404, 401),
+    ("GET", "/webhooks/crm/messages/msg_x"): (403, 403, 403, 403, 404, 404, 401),
+    ("POST", "/webhooks/crm/messages/msg_x/resend"): (403, 403, 403, 403, 404, 404, 401),
+    ("POST", "/webhooks/crm/resend"): (403, 403, 403, 403, 404, 404, 401),
+    ("POST", "/webhooks/crm/resume"): (403, 403, 403, 403, 404, 404, 401),
 }
 BODIES = {
     "/agents/anna/presence": {"presence": "available"},
@@ -92,7 +98,9 @@ def test_the_table_has_every_route(node: Node) -> None:
             path.replace("/anna", "/{agent}")
             .replace("/c1", "/{call}")
             .replace("/c2", "/{call}")
-            .replace("/support", "/{queue}"),
+            .replace("/support", "/{queue}")
+            .replace("/crm", "/{endpoint}")
+            .replace("/msg_x", "/{message}"),
         )
         for method, path in named
     }
