@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from router import effects as do
 from router import inputs as on
-from router.call import Call, close_with, end, new_play
+from router.call import Call, close_with, end, fact, new_play
 from router.call_flow import can_be_dialled, dial, take_message
 from router.call_offers import hush, is_answered, ring_fired, rings
+from router.events import CallSentOn
 
 RING_S_OVERFLOW = 60.0
 CLOSED = ("queue closed", "closed")  # the floor's word and the flow's
@@ -162,7 +163,18 @@ def overflowed(call: Call, happened: on.Overflowed, now: float) -> list[do.Effec
     if happened.reason in CLOSED and now <= call.waits_since:
         marks.queued = 0.0  # was never let in, so never waited
         marks.refused = now if kind != "flow" else marks.refused
-    return out + WAYS.get(kind, _to_message)(call, happened, now)
+    kind, _, name = _way(call, happened.to).partition(":")
+    out += fact(call, CallSentOn(call.queue, f"queue:{name}" if kind == "queue" else kind))
+    return out + WAYS[kind](call, happened, now)
+
+
+def _way(call: Call, to: str) -> str:
+    """Where the call can go indeed. A queue that it left so is not entered again: queues that
+    overflow into each other must come to an end."""
+    kind, _, name = to.partition(":")
+    again = kind == "queue" and name in call.left_by_overflow
+    no_callback = kind == "callback" and (call.second_life or not can_be_dialled(call.caller))
+    return "voicemail" if again or no_callback or kind not in WAYS else to
 
 
 def _to_flow(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
@@ -175,8 +187,6 @@ def _to_message(call: Call, happened: on.Overflowed, now: float) -> list[do.Effe
 
 
 def _to_callback(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
-    if call.second_life or not can_be_dialled(call.caller):
-        return _to_message(call, happened, now)
     wish = call.wish or do.EnterQueue(call.queue)
     request = do.RequestCallback(
         call.queue, call.caller, wish.priority, wish.rank, wish.skills, call.waits_since
@@ -185,11 +195,8 @@ def _to_callback(call: Call, happened: on.Overflowed, now: float) -> list[do.Eff
 
 
 def _to_queue(call: Call, happened: on.Overflowed, now: float) -> list[do.Effect]:
-    """With the same wishes and the old clock. A queue that the call left so is not entered
-    again: queues that overflow into each other must come to an end."""
+    """With the same wishes and the old clock."""
     queue = happened.to.partition(":")[2]
-    if queue in call.left_by_overflow:
-        return _to_message(call, happened, now)
     call.phase = "waiting"
     wish = call.wish or do.EnterQueue(queue)
     return [

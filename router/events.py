@@ -100,6 +100,15 @@ class CallTransferred:
 
 
 @dataclass(frozen=True, slots=True)
+class CallSentOn:
+    """Where a call went that a queue's rules sent on: ``flow``, ``voicemail``, ``callback``,
+    ``queue:<name>``, ``announcement``, ``number`` or ``hang-up``."""
+
+    queue: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLost:
     """The agent's leg died while talking; the caller goes to the head of the queue."""
 
@@ -233,6 +242,7 @@ EVENTS = (
     CallHeld,
     CallResumed,
     CallTransferred,
+    CallSentOn,
     AgentLost,
     RecordingStarted,
     RecordingClosed,

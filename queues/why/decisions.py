@@ -31,6 +31,7 @@ from queues.events import (
 )
 from queues.figures.tables import decisions
 from router.entry import Entry
+from router.events import AgentLost, CallConnected, CallSentOn, CallTransferred
 
 STORED: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -48,9 +49,14 @@ STORED: dict[str, type[Any]] = {
         CallbackReached,
         CallbackEnded,
         WaitRaised,
+        CallSentOn,
+        CallTransferred,
+        CallConnected,
+        AgentLost,
     )
 }
 PERSONAL = frozenset({"caller", "number", "dialled"})
+OUTSIDE = "external"
 FACTS_MAX = 2_000  # of one call: the oldest count
 
 # Name and default of each field; MISSING where there is none.
@@ -114,6 +120,11 @@ class DecisionStore:
             return [StoredFact(**row._mapping) for row in await connection.execute(wanted)]
 
 
+def anonymous(target: str) -> str:
+    """A transfer's target without the number of somebody outside."""
+    return OUTSIDE if target.startswith(OUTSIDE) else target
+
+
 def _text(entry: Entry) -> str:
     """The fields that differ from their defaults, without those that tell who calls."""
     event = entry.event
@@ -122,4 +133,6 @@ def _text(entry: Entry) -> str:
         for name, default in _FIELDS[type(event)]
         if (value := "" if name in PERSONAL else getattr(event, name)) != default
     }
+    if isinstance(event, CallTransferred):
+        told["target"] = anonymous(event.target)
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))

@@ -19,6 +19,7 @@ from queues.events import (
     QueueVisitEnded,
     WaitRaised,
 )
+from queues.rules import PERSONAL
 from queues.state import FloorState
 from queues.why.explain import Decision, Known, explain, recorded
 from queues.why.replay import next_fact
@@ -32,7 +33,9 @@ from queues.why.wording import (
     queue_name,
     raised,
     seconds,
+    sent_on,
 )
+from router.events import AgentLost, CallConnected, CallSentOn, CallTransferred
 
 IDLE_STEP_S = 10.0  # where the rules of the time are not known any more
 
@@ -100,7 +103,9 @@ class Story:
                 return f"Left {queue} after {seconds(event.waited_s)}: {how}{cause}."
             case WaitRaised():
                 return raised(event.reason, event.low_s, event.high_s)
-        return self._callback(event)
+            case CallSentOn():
+                return sent_on(event.to)
+        return self._callback(event) or self._beside(event)
 
     def _queued(self, event: CallQueued) -> str:
         queue = queue_name(event.queue, self._names)
@@ -135,6 +140,30 @@ class Story:
         if event.end == "withdrawn":
             return f"The offer to {name} was withdrawn{cause}."
         return f"{name} {ENDS.get(event.end, event.end)}{cause}."
+
+    def _beside(self, event: object) -> str:
+        """What became of the call outside any queue."""
+        match event:
+            case CallTransferred():
+                by = f" by {self._name(event.by)}" if event.by else ""
+                return f"Put through{by} to {self._target(event.target)}."
+            case CallConnected() if not event.queue:  # else an offer tells it
+                who = f"{self._name(event.agent)} in person" if event.agent else "a number outside"
+                return f"Connected with {who}."
+            case AgentLost():
+                return f"{self._name(event.agent)} was lost in mid-call ({event.cause})."
+        return ""
+
+    def _target(self, target: str) -> str:
+        kind, _, name = target.partition(" ")
+        match kind:
+            case "agent":
+                return self._name(name)
+            case "queue":
+                return queue_name(name, self._names) if PERSONAL in name else f"the queue {name}"
+            case "flow":
+                return f"the flow {name}"
+        return "a number outside"
 
     def _callback(self, event: object) -> str:
         match event:

@@ -59,6 +59,15 @@ RAISES: Mapping[str, str] = {
     "slower-than-expected": "talks take longer than expected",
 }
 
+SENT_ON: Mapping[str, str] = {
+    "flow": "Sent back to the flow, which says how it goes on.",
+    "voicemail": "Sent on to leave a message.",
+    "callback": "Sent on to be called back.",
+    "announcement": "Sent on to an announcement, which ends the call.",
+    "number": "Sent on to a number outside.",
+    "hang-up": "Hung up.",
+}
+
 TIE = "equal in all that counts; the longer idle, then the id decides"
 
 
@@ -208,6 +217,14 @@ def _per_cent(figure: float, at: float) -> str:
     except OverflowError:
         share = 1.0
     return f"{100 * share:.3g} %"
+
+
+def sent_on(to: str) -> str:
+    """The sentence of where a queue's rules sent a call."""
+    queue = to.removeprefix("queue:")
+    if queue != to:
+        return f"Sent on to the queue {queue}."
+    return SENT_ON.get(to, f"Sent on ({to}).")
 
 
 def raised(reason: str, low_s: float, high_s: float) -> str:

@@ -18,6 +18,7 @@ from queues.events import (
 )
 from queues.offers import FloorEvent
 from queues.why.decisions import FACTS_MAX, STORED, DecisionRows, DecisionStore
+from router.events import CallSentOn, CallTransferred
 
 
 class Entry(NamedTuple):
@@ -67,6 +68,17 @@ async def test_facts_come_back_in_order_without_the_caller(database: AsyncEngine
     assert not any("37120000001" in row.fact for row in rows)
 
 
+async def test_whom_a_call_was_put_through_to_outside_is_not_kept(database: AsyncEngine) -> None:
+    facts = [
+        CallTransferred("anna", "external +37120000001"),
+        CallTransferred("anna", "agent boris"),
+        CallSentOn("support", "number"),
+    ]
+    await write(database, [Entry(n, 1.0, "c1", fact) for n, fact in enumerate(facts, 1)])
+    rows = await DecisionStore(database).of_call("c1")
+    assert [rebuilt(row) for row in rows] == [CallTransferred("anna", "external"), *facts[1:]]
+
+
 async def test_the_same_facts_again_change_nothing(database: AsyncEngine) -> None:
     await write(database, entries())
     await write(database, entries())
@@ -94,5 +106,6 @@ async def test_a_call_that_nobody_knows_has_none(database: AsyncEngine) -> None:
 def test_every_fact_of_a_call_is_stored() -> None:
     of_agents = {"AgentPresence", "AgentReachable", "BreakOverrun"}
     told_again = {"PlaceKept"}
+    beside = {"CallSentOn", "CallTransferred", "CallConnected", "AgentLost"}
     kinds = {kind.__name__ for kind in get_args(FloorEvent)}
-    assert kinds == STORED.keys() | of_agents | told_again
+    assert kinds | beside == STORED.keys() | of_agents | told_again

@@ -30,6 +30,7 @@ from queues.why.explain import Decision, Known, explain, recorded
 from queues.why.explain_wait import wait
 from queues.why.story import Story
 from queues.why.wording import Names, advantage, key_words, left_out, seconds
+from router.events import AgentLost, CallConnected, CallSentOn, CallTransferred
 from tests.queues.floors import Watched, rules
 
 NAMES: Names = {"anna": "Anna", "boris": "Boris", "clara": "Clara", "dora": "Dora"}
@@ -328,6 +329,30 @@ def test_the_story_says_what_waiting_changed() -> None:
         "Left night after 0 s: moved on by the queue's rules (queue closed).",
         "The callback is over: the caller was not reached (busy).",
     ]
+
+
+def test_the_story_goes_on_after_an_overflow_and_a_transfer() -> None:
+    story = Story("c1", NAMES)
+    facts: list[tuple[object, str]] = [
+        (CallSentOn("night", "queue:support"), "Sent on to the queue support."),
+        (CallSentOn("support", "voicemail"), "Sent on to leave a message."),
+        (CallSentOn("support", "number"), "Sent on to a number outside."),
+        (CallSentOn("support", "callback"), "Sent on to be called back."),
+        (CallSentOn("support", "flow"), "Sent back to the flow, which says how it goes on."),
+        (CallSentOn("support", "new"), "Sent on (new)."),
+        (CallConnected("c1.2", "anna", "support", 4.0), ""),
+        (CallTransferred("anna", "agent boris"), "Put through by Anna to Boris."),
+        (CallConnected("c1.3", "boris"), "Connected with Boris in person."),
+        (CallTransferred("boris", "queue sales"), "Put through by Boris to the queue sales."),
+        (CallTransferred("", "queue @clara"), "Put through to Clara's own queue."),
+        (CallTransferred("anna", "flow night"), "Put through by Anna to the flow night."),
+        (CallTransferred("anna", "external +371777"), "Put through by Anna to a number outside."),
+        (CallConnected("c1.4"), "Connected with a number outside."),
+        (AgentLost("anna", "media timeout"), "Anna was lost in mid-call (media timeout)."),
+    ]
+    for seq, (event, _) in enumerate(facts):
+        story.take(seq, float(seq), event, None)
+    assert [step.text for step in story.steps] == [text for _, text in facts if text]
 
 
 def test_a_call_for_one_person() -> None:

@@ -151,6 +151,26 @@ def test_a_way_out_that_is_unknown_takes_a_message() -> None:
     assert story.call.phase == "voicemail"
 
 
+@pytest.mark.parametrize(
+    ("to", "told"),
+    [
+        ("queue:sales", "queue:sales"),
+        ("queue:support", "voicemail"),  # where it comes from
+        ("voicemail", "voicemail"),
+        ("callback", "callback"),
+        ("number:+371777", "number"),
+        ("announcement:/srv/late.wav", "announcement"),
+        ("hang-up", "hang-up"),
+        ("flow", "flow"),
+        ("moon", "voicemail"),
+    ],
+)
+def test_where_the_call_went_is_written(to: str, told: str) -> None:
+    story = Story().wait()
+    story.feed(on.Overflowed(to), 60.0)
+    assert story.facts(facts.CallSentOn) == [facts.CallSentOn("support", told)]
+
+
 def test_a_transfer_to_a_person_waits_in_the_persons_queue() -> None:
     """And overflows from there like from any other; the message joins the recording."""
     story = Story().wait()
