@@ -5,14 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 from engine.line import Line
+from engine.lineage import end_with_the_parent
 
-STEADY_S = 3.0  # who lived so long died for a reason of the moment
+STEADY_S = 3.0  # who worked so long ended for a reason of the moment
 PAUSES_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# A process gets these for what it does itself, any other signal from somebody else.
+_OF_ITS_OWN = (
+    signal.SIGILL,
+    signal.SIGTRAP,
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGSEGV,
+    signal.SIGSYS,
+)
 _TAKEN_BY_THE_PARENT = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -20,20 +30,32 @@ class Child(NamedTuple):
     name: str
     pid: int
     started: float  # monotonic
-    line: Line | None = None  # to an engine, also to one that is to be
-    version: str = ""  # of an engine that is loaded
+    line: Line | None = None  # to an engine or a spare
+    version: str = ""  # of an engine, or of a spare that is loaded
+    up: bool = False  # an engine that has said so
 
 
 class Backoff:
-    """How long to wait before the next start: not at all, unless it dies again and again."""
+    """How long to wait before the next start: not at all, unless it fails again and again.
+
+    Who worked and was then killed by somebody else did nothing wrong, however often that is.
+    """
 
     def __init__(self) -> None:
-        self._deaths = 0
+        self._failures = 0
 
-    def died(self, lived_s: float) -> float:
-        """Seconds to wait after a life of ``lived_s``; at most 10."""
-        self._deaths = 1 if lived_s >= STEADY_S else self._deaths + 1
-        return PAUSES_S[min(self._deaths, len(PAUSES_S)) - 1]
+    def died(self, code: int, worked: bool, lived_s: float) -> float:
+        """Seconds to wait after a life that ended with this status or -signal; at most 10."""
+        if worked and (lived_s >= STEADY_S or killed(code)):
+            self._failures = 0
+            return 0.0
+        self._failures += 1
+        return PAUSES_S[min(self._failures, len(PAUSES_S)) - 1]
+
+
+def killed(code: int) -> bool:
+    """By somebody else: the end of this status or -signal is not of the process' own making."""
+    return code < 0 and -code not in _OF_ITS_OWN
 
 
 def start(command: Sequence[str], environment: dict[str, str], inherited: Iterable[int]) -> int:
@@ -59,7 +81,7 @@ def _become(
     """In the child, between fork and exec; whatever goes wrong ends it."""
     try:
         os.setpgid(0, 0)
-        _end_with_the_parent(parent)
+        end_with_the_parent(parent)
         signal.set_wakeup_fd(-1)
         for number in _TAKEN_BY_THE_PARENT:
             signal.signal(number, signal.SIG_DFL)
@@ -75,19 +97,6 @@ def _become(
         os._exit(127)
 
 
-def _end_with_the_parent(parent: int) -> None:
-    """Ask the kernel for SIGTERM when the supervisor is gone (prctl(2), PR_SET_PDEATHSIG).
-
-    ctypes is imported here, in the child that is about to be replaced, so that the supervisor
-    itself stays small.
-    """
-    import ctypes
-
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(127)  # it died before the kernel knew
-
-
 def reap(pids: Iterable[int]) -> list[tuple[int, int]]:
     """(pid, exit status or -signal) of those that ended; what they left running is killed."""
     ended = []
@@ -100,6 +109,16 @@ def reap(pids: Iterable[int]) -> list[tuple[int, int]]:
             kill(pid, signal.SIGKILL, group=True)
             ended.append((pid, os.waitstatus_to_exitcode(status)))
     return ended
+
+
+def reap_orphans(ours: Container[int]) -> None:
+    """Those that ended and are nobody's any more: children of children that died."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is None or found.si_pid in ours:
+                return  # the next look finds ours first
+            os.waitpid(found.si_pid, 0)
 
 
 def kill(pid: int, number: signal.Signals, group: bool = False) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,7 @@ class Parts:
     sounds: Sounds = field(default_factory=Sounds)
     state: StateStore = field(default_factory=MemoryState)
     streams: KeptStreams | None = None
+    progress: Callable[[], None] = lambda: None  # a start that reads a long log comes on
 
 
 class Engine(People):
@@ -236,6 +237,7 @@ class Engine(People):
             self,
             self.registrations.note,
             self.workers.note,
+            lambda entry: self._parts.progress(),
             elsewhere=elsewhere,
             supervisor=supervisor,
             phones=self.registrations.restore,

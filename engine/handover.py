@@ -45,7 +45,8 @@ class SupervisorPlan(NamedTuple):
     engine_stop_s: float = 30.0  # how long the engine may drain before it is killed
     worker_stop_s: float = 5.0
     streams_max: int = 0  # SIP streams that are kept open while no engine runs
-    spare: bool = True  # keep an engine loaded that takes over when the one that runs dies
+    spare: bool = True  # keep what engines are forked from while one runs
+    start_s: float = 20.0  # how long a process that starts up may show no progress
 
     def to_json(self) -> str:
         return json.dumps(

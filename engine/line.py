@@ -1,18 +1,26 @@
-"""The line between the supervisor and an engine: messages in order, with descriptors.
+"""The line between the supervisor and an engine, or a spare: messages in order, with descriptors.
 
 A pair of unix sockets (SOCK_SEQPACKET); a message is a JSON object of one packet. What is said:
 
+| from a spare | |
+|---|---|
+| ``{"waiting": version}`` | everything is loaded; it holds nothing |
+| ``{"failed": why}`` | an engine of this version cannot run: the configuration is wrong |
+| ``{"forked": pid}``, ``{"unforked": why}`` | an engine is there, or is not |
+
+| to a spare | |
+|---|---|
+| ``{"fork": true}``, an engine's line and pulse | fork one that has these |
+
 | from the engine | |
 |---|---|
-| ``{"waiting": version}`` | everything is loaded; it holds nothing yet |
 | ``{"up": calls}`` | it is ready; so many calls of its forerunner go on in it |
-| ``{"failed": why}`` | it cannot be the engine: the configuration is wrong |
 | ``{"reloaded": why not}`` | empty where the configuration was reloaded |
 | ``{"left": [calls, callbacks]}``, ``{"drained": callbacks}`` | how far the drain is |
 | ``{"hold": stream}`` and the stream | keep a duplicate of this SIP stream |
 | ``{"drop": slot}`` | that one is closed |
 
-| from the supervisor | |
+| to the engine | |
 |---|---|
 | ``{"streams": [stream]}`` and these | what was held for the engine before |
 | ``{"go": handover}``, the ledger and the listeners | be the engine from now on |
@@ -29,7 +37,7 @@ import socket
 from array import array
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from config.errors import MisuseError
 from engine.handover import Handover, HeldStream
@@ -57,6 +65,14 @@ class Line:
         self.socket = sock
         self.on_unsent: Callable[[], None] = _nothing
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
+
+    @classmethod
+    def of(cls, fd: int) -> Self:
+        """The end that this descriptor is; it waits."""
+        os.set_inheritable(fd, False)
+        sock = socket.socket(fileno=fd)
+        sock.setblocking(True)
+        return cls(sock)
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -138,20 +154,20 @@ def _nothing() -> None:
 
 
 def pair() -> tuple[Line, Line]:
-    """The supervisor's end, which never waits, and the engine's, which does."""
+    """The supervisor's end, which never waits, and the other one's, which does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
     return Line(ours), Line(theirs)
 
 
 def line_and_role(environment: Mapping[str, str] = os.environ) -> tuple[Line, str]:
-    """An engine's end of its line, and what it was started as: ``engine``, ``spare`` or
-    ``next``. MisuseError where this process was not started by a supervisor."""
+    """A spare's end of its line, and what it was started as: ``first`` where calls wait for it,
+    ``spare`` beside an engine, ``next`` for an upgrade. MisuseError where this process was not
+    started by a supervisor."""
     fd, _, role = environment.get(VARIABLE, "").partition(" ")
     if not fd.isdigit():
         raise MisuseError(f"{VARIABLE} is not set: the supervisor starts the engine")
-    os.set_inheritable(int(fd), False)
-    return Line(socket.socket(fileno=int(fd))), role
+    return Line.of(int(fd)), role
 
 
 class Given(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.line import Line
 from engine.tasks import Tasks
-from router.pulse import EVERY_S, own_pulse
+from router.pulse import EVERY_S, Pulse
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -24,7 +24,12 @@ class Orders:
     """Listens on the line; answers go back over it."""
 
     def __init__(
-        self, line: Line, engine: Engine, drain: str | None, reload: Callable[[], None]
+        self,
+        line: Line,
+        pulse: Pulse,
+        engine: Engine,
+        drain: str | None,
+        reload: Callable[[], None],
     ) -> None:
         self._line = line
         self._engine = engine
@@ -36,7 +41,7 @@ class Orders:
         line.on_unsent = self._flush_when_it_can
         if line.unsent:
             self._flush_when_it_can()
-        self._pulse = own_pulse()
+        self._pulse = pulse
         self._beat()
         if drain is not None:
             self._drain(drain)

@@ -4,8 +4,8 @@ It is lean and has no state worth losing: standard library only, one thread, eve
 follows from a signal, a message or a deadline. Children run in process groups of their own, so
 that a Ctrl-C reaches only the supervisor, and get a signal from the kernel should it die.
 
-A spare engine stands by: a process that has loaded everything and holds nothing, so that an
-engine that dies is followed in a moment.
+Engines are forks of a spare, a process that has loaded everything and holds nothing
+(engine.stand_by), so that an engine that dies is followed in a moment.
 
 Order of an end (SIGTERM, SIGINT): the engine first, which drains; then the workers. A second
 signal does not wait for the drain. SIGHUP is an upgrade (engine.upgrade), which reads the
@@ -24,23 +24,20 @@ import time
 from typing import Any
 
 from config.errors import PeerError
-from engine.children import Backoff, Child, kill, reap, start
+from engine.births import Births
+from engine.children import Backoff, Child, kill
 from engine.control import Control, callbacks_text, left_text
+from engine.family import ENGINE, NEXT, SPARE, SPARES, UNWANTED, Family
 from engine.handover import EXIT_CONFIG, Handover, SupervisorPlan, WorkerAt, control_path
 from engine.held import Held
-from engine.line import VARIABLE, Heard, Line, hand_over, pair
+from engine.line import Heard, Line, hand_over
+from engine.lineage import adopt_orphans
 from engine.listeners import listening, open_listeners
 from engine.run_files import lock, say, url_of, write_state
 from engine.upgrade import Upgrade
-from engine.vigil import Vigil
 from engine.waiting import Waiter
-from router import pulse
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# The engine; the one that is loaded and waits for its death; the one that an upgrade replaces it
-# by; one that waited and is not wanted any more.
-ENGINE, SPARE, NEXT, UNWANTED = "engine", "spare", "next", "unwanted"
-ENGINES = (ENGINE, SPARE, NEXT)
 SPARE_AFTER_S = 0.5  # an engine that has just begun has the machine for itself
 
 
@@ -79,11 +76,11 @@ class Supervisor:
             for listener, sock in zip((*plan.sip, plan.api), sockets, strict=True)
         ]
         self._sip, self._api = tuple(bound[:-1]), bound[-1]
-        self._commands = {worker.name: worker.command for worker in plan.workers}
-        self._commands |= dict.fromkeys(ENGINES, plan.engine)
-        self._backoff = {name: Backoff() for name in self._commands}
-        self._starts = dict.fromkeys(self._commands, 0)
-        self._children: dict[int, Child] = {}
+        self._commands = dict.fromkeys(SPARES, plan.engine)
+        self._commands |= {worker.name: worker.command for worker in plan.workers}
+        self._backoff = {name: Backoff() for name in (ENGINE, *self._commands)}
+        self._starts = dict.fromkeys(self._backoff, 0)
+        self._family = Family(waiter, plan.start_s, self._take)
         self._due: dict[str, float] = {}  # what is to be started, and when
         self._ending = ""  # "", ENGINE while it drains, "workers"
         self._kill_at = 0.0
@@ -91,36 +88,43 @@ class Supervisor:
         self._held = Held(plan.streams_max)
         self._control = Control(control_path(plan.data_dir), waiter)
         self._upgrade = Upgrade(self)
-        self._vigil = Vigil()
+        self._births = Births()
+        self._engine_waits = False  # for a spare to be loaded
         self._drain: str | None = None  # where new calls are sent while it drains, "" for nowhere
 
     def run(self) -> int:
-        for name in self._commands:
-            if name not in (SPARE, NEXT):
-                self.start(name)
-        while self._children or not self._ending:
-            self._flush()
+        adopt_orphans()
+        for name in (ENGINE, *(worker.name for worker in self._plan.workers)):
+            self.start(name)
+        while self._family.by_pid or not self._ending:
+            self._family.flush()
             signals, fds = self._waiter.wait(self._patience_s())
             if signals & {signal.SIGTERM, signal.SIGINT}:
                 self._end()
             elif signal.SIGHUP in signals and not self._ending:
                 self._upgrade.begin()
-            for child in [c for c in self._children.values() if c.line and c.line.fileno() in fds]:
-                self._hear(child)
+            self._family.hear(fds)
             for request in self._control.heard(fds):
                 self._obey(request)
-            self._look_for_hanging()
-            self._reap()
-            self._start_what_is_due()
-            if self._upgrade.stage and time.monotonic() >= self._upgrade.deadline:
+            self._family.look_for_hanging()
+            for child, code, worked in self._family.reap():
+                self._follow(child, code, worked)
+            if time.monotonic() >= self._upgrade.deadline:
                 self._upgrade.late()
+            self._start_what_is_due()
             self._end_goes_on()
         self._control.close()
         self._held.close()
         return self._status
 
     def child(self, name: str) -> Child | None:
-        return next((child for child in self._children.values() if child.name == name), None)
+        return self._family.child(name)
+
+    def dismiss(self, name: str) -> None:
+        self._family.dismiss(name)
+
+    def rename(self, name: str, new: str) -> None:
+        self._family.rename(name, new)
 
     def tell(self, what: str, text: str, status: int | None = None) -> None:
         """To the log, and to those who asked for ``what``."""
@@ -149,79 +153,67 @@ class Supervisor:
     # --- starting and restarting --------------------------------------------------------------
 
     def start(self, name: str) -> None:
-        """Start a child; an engine that is loaded already need not be started."""
+        """Start a child that does not run."""
         self._due.pop(name, None)
-        if name == ENGINE and self._promote():
+        if self.child(name) is not None:
             return
-        if name == SPARE and self.child(SPARE) is not None:
+        if name == ENGINE:
+            self._bear()
             return
         self._starts[name] += 1
-        environment, inherited, line = dict(os.environ), [], None
-        environment.setdefault("MALLOC_ARENA_MAX", "2")  # threads that mostly wait need no more
-        if name in ENGINES:
-            line, theirs = pair()
-            environment[VARIABLE] = f"{theirs.fileno()} {name}"
-            inherited = [theirs.fileno()]
-        fd = pulse.pulse_fd()
-        environment[pulse.VARIABLE] = str(fd)
-        pid = start(self._commands[name], environment, [*inherited, fd])
-        self._vigil.watch(pid, pulse.Pulse(fd))
-        os.close(fd)
-        if line is not None:
-            theirs.close()
-            self._waiter.watch(line.fileno())
-        self._children[pid] = Child(name, pid, time.monotonic(), line)
-        if name == ENGINE:
-            self._hand_over(line)
+        role = name if name in SPARES else ""
+        if name == SPARE and self._engine_waits:
+            role = "first"
+        self._family.begin(name, self._commands[name], role)
         self._write_state()
 
-    def _promote(self) -> bool:
-        """One that waits, where there is one, is the engine from now on: the next version, or
-        the spare."""
-        following, spare = self.child(NEXT), self.child(SPARE)
-        if following is not None and (following.version or spare is None):
-            chosen = following
-            if spare is not None:  # of the old version
-                self._children[spare.pid] = spare._replace(name=UNWANTED)
-                kill(spare.pid, signal.SIGKILL)
-        elif spare is not None:
-            chosen = spare
-        else:
-            return False
+    def _bear(self) -> None:
+        """Have an engine forked, at once or as soon as a spare is loaded."""
+        if self._births.expected is not None:
+            return
+        source = self.child(self._upgrade.source) or self.child(SPARE)
+        loaded = source is not None and bool(source.version)
+        self._engine_waits = not loaded
+        if source is None:
+            if SPARE not in self._due:
+                self.start(SPARE)
+        elif loaded and not self._births.begin(source, time.monotonic()):
+            self._not_born(source, "cannot be told")
+
+    def _not_born(self, source: Child, why: str) -> None:
+        """That spare is of no use; its end is followed by the next one."""
+        self._births.give_up()
+        self._engine_waits = True
+        say(f"{source.name} (pid {source.pid}) {why} and is killed")
+        kill(source.pid, signal.SIGKILL)
+
+    def _born(self, source_pid: int, pid: int) -> None:
+        expected = self._births.born(source_pid)
+        if expected is None:
+            return
+        if self._ending:
+            expected.line.close()
+            expected.pulse.close()
+            return
+        source = expected.source
         self._starts[ENGINE] += 1
-        self._children[chosen.pid] = chosen._replace(name=ENGINE, started=time.monotonic())
-        self._hand_over(chosen.line)
-        if chosen.name == NEXT:
-            self._upgrade.took_over()
+        engine = Child(ENGINE, pid, time.monotonic(), expected.line, source.version)
+        self._family.take_in(engine, expected.pulse)
+        self._hand_over(expected.line)
         self._write_state()
-        return True
+        if source.name == NEXT:
+            self._upgrade.took_over()
 
-    def _hand_over(self, line: Line | None) -> None:
+    def _hand_over(self, line: Line) -> None:
         """Where it is dead already its end is reaped like any other."""
         workers = tuple(WorkerAt(worker.name, worker.socket) for worker in self._plan.workers)
         starts = self._starts[ENGINE]
         handover = Handover(self._sip, self._api, workers, starts, self._drain)
-        if line is not None:
-            listeners = [item.fd for item in (*self._sip, self._api)]
-            closed = self._held.give(line)
-            hand_over(line, handover, self._held.ledger_fd, listeners)
-            if closed:
-                say(f"{closed} TCP streams were cut in the middle of a message and are closed")
-
-    def _hear(self, child: Child) -> None:
-        """What an engine says, all of it."""
-        line = child.line
-        while line is not None:
-            try:
-                heard = line.hear()
-            except BlockingIOError:
-                return
-            if heard is None:
-                self._waiter.forget(line.fileno())
-                line.close()
-                self._children[child.pid] = self._children[child.pid]._replace(line=None)
-                return
-            self._take(child.pid, heard)
+        listeners = [item.fd for item in (*self._sip, self._api)]
+        closed = self._held.give(line)
+        hand_over(line, handover, self._held.ledger_fd, listeners)
+        if closed:
+            say(f"{closed} TCP streams were cut in the middle of a message and are closed")
 
     def _take(self, pid: int, heard: Heard) -> None:
         message = heard.message
@@ -233,16 +225,17 @@ class Supervisor:
         if "drop" in message:
             self._held.drop(int(message["drop"]))
         elif "waiting" in message:
-            self._children[pid] = self._children[pid]._replace(version=str(message["waiting"]))
-            if self._children[pid].name == NEXT:
-                self._upgrade.loaded(self._children[pid].version)
-            self._write_state()
+            self._is_loaded(pid, str(message["waiting"]))
         elif "failed" in message:
             self._upgrade.failed(str(message["failed"]))
+        elif "forked" in message:
+            self._born(pid, int(message["forked"]))
+        elif "unforked" in message:
+            self._births.give_up()
+            say(f"no engine can be forked: {message['unforked']}")
+            self._due[ENGINE] = time.monotonic() + self._backoff[ENGINE].died(1, False, 0.0)
         elif "up" in message:
-            self._upgrade.up(int(message["up"]))
-            if self._plan.spare and not self._ending:
-                self._due[SPARE] = time.monotonic() + SPARE_AFTER_S
+            self._is_up(pid, int(message["up"]))
         elif "reloaded" in message:
             why = str(message["reloaded"])
             self._control.tell("reload", why or "the configuration is reloaded", 1 if why else 0)
@@ -252,65 +245,74 @@ class Supervisor:
             self.tell("drain", f"drained{callbacks_text(message['drained'])}; offhook ends", 0)
             self._end()
 
+    def _is_loaded(self, pid: int, version: str) -> None:
+        """A spare waits."""
+        spare = self._family.by_pid[pid] = self._family.by_pid[pid]._replace(version=version)
+        if spare.name == NEXT:
+            self._upgrade.loaded(version)
+        elif self._engine_waits:
+            self.start(ENGINE)
+        self._write_state()
+
+    def _is_up(self, pid: int, calls: int) -> None:
+        """The engine works."""
+        self._family.by_pid[pid] = self._family.by_pid[pid]._replace(up=True)
+        self._upgrade.up(calls)
+        if not self._plan.spare:
+            self._due.pop(SPARE, None)
+            self.dismiss(SPARE)
+        elif self.child(SPARE) is None and not self._ending:
+            self._due[SPARE] = time.monotonic() + SPARE_AFTER_S
+        self._write_state()
+
     def _start_what_is_due(self) -> None:
         now = time.monotonic()
+        expected = self._births.expected
+        if expected is not None and now >= expected.deadline:
+            self._not_born(expected.source, "does not fork an engine")
         for name in [name for name, at in self._due.items() if at <= now]:
             self.start(name)
 
-    def _reap(self) -> None:
-        for pid, code in reap(self._children):
-            self._hear(self._children[pid])  # what it said before
-            child = self._children.pop(pid)
-            self._vigil.forget(pid)
-            if child.line is not None:
-                self._waiter.forget(child.line.fileno())
-                child.line.close()
+    def _follow(self, child: Child, code: int, worked: bool) -> None:
+        """A child has ended."""
+        if self._ending:
+            say(f"{child.name} (pid {child.pid}) ended: {code}")
+        elif child.name == ENGINE and code == EXIT_CONFIG and self._starts[ENGINE] == 1:
+            say("the engine cannot run with this configuration")
+            self._status = EXIT_CONFIG
+            self._end()
+        else:
+            self._died(child, code, worked)
+
+    def _died(self, child: Child, code: int, worked: bool) -> None:
+        """Who follows, and when."""
+        expected = self._births.expected
+        if expected is not None and expected.source.pid == child.pid:
+            self._births.give_up()
+            self._engine_waits = True
+        if child.name == NEXT:
+            self._upgrade.failed(f"the version on disk does not start ({code})")
+        elif child.name == ENGINE and self._upgrade.engine_died(code):
+            self._due[ENGINE] = time.monotonic()
+        elif child.name != UNWANTED:
             lived_s = time.monotonic() - child.started
-            if self._ending:
-                say(f"{child.name} (pid {pid}) ended: {code}")
-                continue
-            if child.name == ENGINE and code == EXIT_CONFIG and self._starts[ENGINE] == 1:
-                say("the engine cannot run with this configuration")
-                self._status = EXIT_CONFIG
-                self._end()
-                continue
-            if child.name == UNWANTED:
-                continue
-            if child.name == NEXT:
-                self._upgrade.failed(f"the version on disk does not start ({code})")
-                continue
-            if child.name == ENGINE and self._upgrade.stage == "ending":
-                self._due[ENGINE] = time.monotonic()
-                continue
-            if child.name == ENGINE:
-                self._upgrade.engine_died(code)
-            pause_s = self._backoff[child.name].died(lived_s)
+            pause_s = self._backoff[child.name].died(code, worked, lived_s)
             looping = ", it dies again and again" if pause_s >= 1.0 else ""
             say(
-                f"{child.name} (pid {pid}) died after {lived_s:.1f} s: {code}; "
+                f"{child.name} (pid {child.pid}) died after {lived_s:.1f} s: {code}; "
                 f"it starts again in {pause_s:.2f} s{looping}"
             )
             self._due[child.name] = time.monotonic() + pause_s
-
-    def _flush(self) -> None:
-        """A spare that is loading reads what it is told afterwards."""
-        for line in [child.line for child in self._children.values() if child.line is not None]:
-            line.flush()
-            self._waiter.watch(line.fileno(), writable=line.unsent > 0)
-
-    def _look_for_hanging(self) -> None:
-        """One that hangs is worse than one that is dead: nobody takes its place."""
-        for pid in self._vigil.look(time.monotonic()):
-            say(f"{self._children[pid].name} (pid {pid}) shows no sign of life and is killed")
-            kill(pid, signal.SIGKILL)
+        if self._engine_waits and child.name in (*SPARES, UNWANTED):
+            self._due.setdefault(ENGINE, time.monotonic())
 
     def _patience_s(self) -> float:
         """Seconds until something is to be done without a signal."""
-        deadlines = [self._vigil.next_look, *self._due.values()]
+        deadlines = [self._family.next_look, *self._due.values(), self._upgrade.deadline]
         if self._ending:
             deadlines.append(self._kill_at)
-        if self._upgrade.stage:
-            deadlines.append(self._upgrade.deadline)
+        if self._births.expected is not None:
+            deadlines.append(self._births.expected.deadline)
         return max(min(deadlines) - time.monotonic(), 0.0)
 
     # --- the end ------------------------------------------------------------------------------
@@ -323,52 +325,41 @@ class Supervisor:
             return
         say("ending: the engine drains")
         self._ending = ENGINE
-        self._end_spares()
+        self._births.give_up()
+        self._family.signal(signal.SIGKILL, *SPARES)  # who holds nothing may be killed
         self._kill_at = time.monotonic() + self._plan.engine_stop_s
-        self._signal_engine(signal.SIGTERM)
+        self._family.signal(signal.SIGTERM, ENGINE)
 
     def _end_goes_on(self) -> None:
         if not self._ending:
             return
-        engine_lives = any(child.name == ENGINE for child in self._children.values())
-        if self._ending == ENGINE and not engine_lives:
+        if self._ending == ENGINE and self.child(ENGINE) is None:
             self._ending = "workers"
             self._kill_at = time.monotonic() + self._plan.worker_stop_s
-            for pid in self._children:
-                kill(pid, signal.SIGTERM)
-        if self._children and time.monotonic() >= self._kill_at:
-            late = [
-                child
-                for child in self._children.values()
-                if self._ending != ENGINE or child.name in ENGINES
-            ]
-            for child in late:
-                say(f"{child.name} (pid {child.pid}) does not end and is killed")
-                kill(child.pid, signal.SIGKILL)
+            self._family.signal(signal.SIGTERM)
+        if self._family.by_pid and time.monotonic() >= self._kill_at:
+            names = (ENGINE, *SPARES) if self._ending == ENGINE else ()
+            for child in self._family.by_pid.values():
+                if not names or child.name in names:
+                    say(f"{child.name} (pid {child.pid}) does not end and is killed")
+            self._family.signal(signal.SIGKILL, *names)
             self._kill_at = time.monotonic() + 1.0
-
-    def _end_spares(self) -> None:
-        """Who waits holds nothing: it may be killed at any moment."""
-        for child in self._children.values():
-            if child.name in (SPARE, NEXT):
-                kill(child.pid, signal.SIGKILL)
-
-    def _signal_engine(self, number: signal.Signals) -> None:
-        for child in self._children.values():
-            if child.name == ENGINE:
-                kill(child.pid, number)
 
     # --- the state file -----------------------------------------------------------------------
 
     def _write_state(self) -> None:
         """``run/supervisor.json``: who runs and where, for ``offhook`` and for people."""
-        pids = {child.name: child.pid for child in self._children.values()}
-        spare = self.child(SPARE)
+        pids = {child.name: child.pid for child in self._family.by_pid.values()}
+        engine, spare = self.child(ENGINE), self.child(SPARE)
         state = {
             "pid": os.getpid(),
             "sip": [item._asdict() for item in self._sip],
             "api": {**self._api._asdict(), "url": url_of(*self._api[1:3])},
-            "engine": {"pid": pids.get(ENGINE), "starts": self._starts[ENGINE]},
+            "engine": {
+                "pid": pids.get(ENGINE),
+                "starts": self._starts[ENGINE],
+                "up": bool(engine and engine.up),
+            },
             "spare": {"pid": spare.pid if spare else None, "waits": bool(spare and spare.version)},
             "workers": [
                 {

@@ -13,9 +13,13 @@ LATE_S = 0.5
 
 
 class Vigil:
-    """Looks at pulses by pid; time is given (monotonic seconds)."""
+    """Looks at pulses by pid; time is given (monotonic seconds).
 
-    def __init__(self) -> None:
+    ``start_s``: how long one that has not begun to work may come on no further.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        self._start_looks = max(1, round(start_s / LOOK_EVERY_S))
         self._pulses: dict[int, Pulse] = {}
         self._seen: dict[int, tuple[int, int]] = {}  # the count, for how many looks
         self.next_look = 0.0
@@ -23,14 +27,18 @@ class Vigil:
     def watch(self, pid: int, pulse: Pulse) -> None:
         self._pulses[pid] = pulse
 
-    def forget(self, pid: int) -> None:
+    def forget(self, pid: int) -> bool:
+        """Whether it ever worked."""
         pulse = self._pulses.pop(pid, None)
         self._seen.pop(pid, None)
-        if pulse is not None:
-            pulse.close()
+        if pulse is None:
+            return False
+        worked = pulse.works
+        pulse.close()
+        return worked
 
     def look(self, now: float) -> list[int]:
-        """The pids that hang, each told once for ``SILENT_S_MAX`` looks."""
+        """The pids that hang, told again after as many looks if they are still there."""
         if now < self.next_look:
             return []
         late = now - self.next_look > LATE_S
@@ -39,8 +47,8 @@ class Vigil:
         for pid, pulse in self._pulses.items():
             count = pulse.count
             before, looks = self._seen.get(pid, (0, 0))
-            looks = 0 if late or not count or count != before else looks + 1
-            if looks >= SILENT_S_MAX:
+            looks = 0 if late or count != before else looks + 1
+            if looks >= (SILENT_S_MAX if pulse.works else self._start_looks):
                 hanging.append(pid)
                 looks = 0
             self._seen[pid] = count, looks

@@ -1,13 +1,15 @@
-"""The engine's process: the composition root. Started by the supervisor, ends on SIGTERM."""
+"""The engine's process: the composition root. Forked from the spare, ends on SIGTERM."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import uvicorn
@@ -28,17 +30,18 @@ from engine.line import Given, Line
 from engine.orders import Orders
 from engine.registry import product_registry
 from engine.sounds import sounds_of
+from engine.stand_by import Birth
 from engine.state import open_state
 from engine.tasks import Tasks
 from engine.timers import Timers
 from ivr.prompts import PromptStore
 from ivr.tts import find_tts
-from main.cli import version
 from main.loading import load
 from main.logs import set_up
 from queues.why.decisions import DecisionRows
 from recordings.client import Finisher
 from recordings.store import RecordingRows
+from router.pulse import EVERY_S, Pulse
 from tickets.policy import Policy
 from tickets.reader import RecordsReader
 
@@ -48,14 +51,16 @@ log = logging.getLogger("engine")
 GC_THRESHOLDS = (20_000, 20, 20)
 
 DATABASE_S = 1.0  # a database that does not answer by then is away
+MIGRATION_S = 10.0  # one that takes longer is done beside the calls
 READERS = ("records", "recordings", "state")
 
 
-async def run(config: Path | None, given: Given, line: Line) -> None:
+async def run(config: Path | None, given: Given, birth: Birth, version: str) -> None:
     """Everything from the configuration to the last call's end."""
     loop = asyncio.get_running_loop()
-    handover = given.handover
+    handover, line, pulse = given.handover, birth.line, birth.pulse
     line.socket.setblocking(False)
+    pulse.progress()
     settings, flows = load(config)
     journal = Journal.open(
         settings.data_dir / "journal",
@@ -66,9 +71,13 @@ async def run(config: Path | None, given: Given, line: Line) -> None:
         readers=READERS,
     )
     database = open_database(settings.store.database, settings.data_dir)
-    await _migrate(database)
+    pulse.progress()
+    await _migrate(database, first=handover.starts == 1)
+    pulse.progress()
     prompts = PromptStore(settings.data_dir / "prompts", await find_tts())
-    await prompts.prepare(flows, (settings.language,))
+    async with turning(pulse):  # each prompt has its own limit
+        await prompts.prepare(flows, (settings.language,))
+        sounds = await sounds_of(settings, prompts)
     clock = Clock(journal.last_at)
     secrets = load_secrets(settings)
     timers = Timers(clock, loop)
@@ -88,10 +97,11 @@ async def run(config: Path | None, given: Given, line: Line) -> None:
             ),
             listeners=[socket.socket(fileno=item.fd) for item in handover.sip],
             workers={worker.name: Path(worker.socket) for worker in handover.workers},
-            version=version(),
-            sounds=await sounds_of(settings, prompts),
+            version=version,
+            sounds=sounds,
             streams=KeptStreams(line, Ledger(given.ledger_fd), journal, given.streams),
             state=open_state(settings.store.state, settings.sip.domain, secrets.state),
+            progress=pulse.progress,
         ),
         timers,
         clock,
@@ -110,22 +120,44 @@ async def run(config: Path | None, given: Given, line: Line) -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     line.say({"up": len(engine.turns.calls)})
-    orders = Orders(line, engine, handover.drain, reload_now)
+    orders = Orders(line, pulse, engine, handover.drain, reload_now)
     await serve_api(engine, handover, stopping)
     await orders.close()
     await tasks.close()
     await engine.stop()
 
 
-async def _migrate(database: AsyncEngine) -> None:
-    """A store that is away holds up nothing: the reader migrates when it is back."""
+@contextlib.asynccontextmanager
+async def turning(pulse: Pulse) -> AsyncIterator[None]:
+    """Meanwhile it is progress that the loop turns: for what has limits of its own."""
+
+    async def turn() -> None:
+        while True:
+            pulse.progress()
+            await asyncio.sleep(EVERY_S)
+
+    tasks = Tasks("start")
+    tasks.start(turn())
+    try:
+        yield
+    finally:
+        await tasks.close()
+
+
+async def _migrate(database: AsyncEngine, *, first: bool) -> None:
+    """A store that is away or slow holds up nothing: the reader migrates when it is back.
+
+    One that a newer version has been at is for that version. Only the first engine says so by
+    raising SchemaTooNewError; after an upgrade that failed, calls come before records.
+    """
     try:
         async with asyncio.timeout(DATABASE_S):
             await schema_version(database)
-        await migrate(database)
-    except SchemaTooNewError:
-        raise
+        async with asyncio.timeout(MIGRATION_S):
+            await migrate(database)
     except Exception as error:
+        if first and isinstance(error, SchemaTooNewError):
+            raise
         log.error("the database is away, records follow when it is back: %s", type(error).__name__)
 
 
@@ -199,12 +231,12 @@ def check() -> str:
     return ""
 
 
-def main(given: Given, line: Line) -> int:
+def main(given: Given, birth: Birth, version: str) -> int:
     """The engine's whole life; the exit code. The arguments are those of the process."""
     chosen = _options()
     set_up(chosen.log_level)
     try:
-        uvloop.run(run(chosen.config, given, line))
+        uvloop.run(run(chosen.config, given, birth, version))
     except PeerError as error:
         log.error("%s", error)
         return EXIT_CONFIG

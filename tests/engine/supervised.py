@@ -13,10 +13,14 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from engine.line import VARIABLE, Line, line_and_role, take_over
+from engine.lineage import end_with_the_parent
+from engine.stand_by import stand_by
+from router.pulse import EVERY_S, Pulse, own_pulse
 
 
 def obey(line: Line, say: Callable[[str], None]) -> None:
@@ -33,6 +37,56 @@ def obey(line: Line, say: Callable[[str], None]) -> None:
             line.say({"drained": 1})
 
 
+def live(pulse: Pulse) -> None:
+    never = threading.Event()
+    while True:
+        pulse.beat()
+        never.wait(EVERY_S)
+
+
+class Loaded(NamedTuple):
+    handover: str
+    line: Line
+    pulse: Pulse
+    behaviour: str  # of this version, where that is not the usual one
+
+
+def load(fifo: str, say: Callable[..., None]) -> Loaded:
+    """The spare's life; returns in an engine with what it was given. Files beside the fifo say
+    what the version on disk is (``version``), and what is wrong with it: ``refuses``, ``hangs``,
+    ``dies when asked``,
+    ``behaviour of 1.2.4``."""
+    line, role = line_and_role()
+    pulse = own_pulse()
+    is_wrong = Path(fifo).with_name
+    if role != "first":
+        say(f"{role} waits")
+    if is_wrong("hangs").exists():
+        say("hangs")
+        signal.pause()
+    if role == "next" and is_wrong("refuses").exists():
+        line.say({"failed": "line 3: nonsense"})
+        sys.exit(78)
+    version = is_wrong("version")
+    told = version.read_text() if version.exists() else "1.2.3"
+    line.say({"waiting": told})
+    if role == "next" and is_wrong("dies when asked").exists():
+        line.hear()
+        os._exit(3)
+    birth = stand_by(line, pulse)
+    given = take_over(birth.line) if birth is not None else None
+    if birth is None or given is None:
+        sys.exit(0)
+    end_with_the_parent(birth.parent)
+    behaves = is_wrong(f"behaviour of {told}")
+    return Loaded(
+        given.handover.to_json(),
+        birth.line,
+        birth.pulse,
+        behaves.read_text() if behaves.exists() else "",
+    )
+
+
 def main(fifo: str, name: str, behaviour: str) -> None:
     out = os.open(fifo, os.O_WRONLY)
 
@@ -40,28 +94,18 @@ def main(fifo: str, name: str, behaviour: str) -> None:
         line = {"name": name, "what": what, "pid": os.getpid(), **more}
         os.write(out, json.dumps(line).encode() + b"\n")
 
-    handover = ""
-    line = None
+    handover, line, life = "", None, None
     if VARIABLE in os.environ:
-        line, role = line_and_role()
-        refuses = role == "next" and Path(fifo).with_name("refuses").exists()
-        if role != "engine":
-            say(f"{role} waits")
-        if refuses:
-            line.say({"failed": "line 3: nonsense"})
-            sys.exit(78)
-        line.say({"waiting": "1.2.3"})
-        taken = take_over(line)
-        if taken is None:
-            sys.exit(0)
-        handover = taken.handover.to_json()
+        handover, line, life, its_own = load(fifo, say)
+        behaviour = its_own or behaviour
     watched = {signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     say("started", handover=handover, group=os.getpgid(0), stdin=os.readlink("/proc/self/fd/0"))
     if behaviour.startswith("exit"):
         sys.exit(int(behaviour[4:]))
-    if line is not None:
+    if line is not None and life is not None and behaviour != "mute":
         line.say({"up": 2})
+        threading.Thread(target=live, args=(life,), daemon=True).start()
         threading.Thread(target=obey, args=(line, say), daemon=True).start()
     while True:
         number = signal.sigwait(watched)

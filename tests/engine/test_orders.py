@@ -12,6 +12,7 @@ import pytest
 
 from engine.line import pair
 from engine.orders import Orders
+from router.pulse import own_pulse
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Node:
             floor=SimpleNamespace(floor=SimpleNamespace(waiting=lambda: self.waiting)),
             arrivals=self.arrivals,
         )
-        return Orders(self.line, engine, drain, self.reload)
+        return Orders(self.line, own_pulse({}), engine, drain, self.reload)
 
     def reload(self) -> None:
         self.reloads += 1

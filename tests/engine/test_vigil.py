@@ -11,6 +11,7 @@ from engine.vigil import LATE_S, LOOK_EVERY_S, Vigil
 from router.pulse import SILENT_S_MAX, VARIABLE, Pulse, own_pulse, pulse_fd
 
 LOOKS = range(3 * SILENT_S_MAX)
+START_S = 10.0
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def pulse() -> Iterator[Pulse]:
     theirs.close()
 
 
-vigil = Vigil()
+vigil = Vigil(START_S)
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +34,24 @@ def _fresh() -> None:
     vigil.next_look = 0.0
 
 
-def test_one_that_never_beat_starts_up(pulse: Pulse) -> None:
-    assert not any(vigil.look(n * LOOK_EVERY_S) for n in LOOKS)
+def test_one_that_never_shows_itself_is_found_when_its_start_takes_too_long(pulse: Pulse) -> None:
+    found = [vigil.look(n * LOOK_EVERY_S) for n in range(10)]
+    assert found == [[]] * 9 + [[7]]
+    assert not vigil.forget(7)
+
+
+def test_one_that_starts_up_may_take_its_time_while_it_comes_on(pulse: Pulse) -> None:
+    for n in range(3_000):
+        if n % 9 == 0:
+            pulse.progress()
+        assert vigil.look(n * LOOK_EVERY_S) == []
+    assert not pulse.works
+    pulse.beat()
+    assert pulse.works
+    before = pulse.count
+    pulse.progress()
+    assert pulse.count == before, "one that works beats"
+    assert vigil.forget(7)
 
 
 def test_one_that_stops_is_found_after_some_looks(pulse: Pulse) -> None:
@@ -63,5 +80,5 @@ def test_who_looks_late_accuses_nobody(pulse: Pulse) -> None:
 def test_a_process_that_nobody_watches_beats_for_itself() -> None:
     alone = own_pulse({})
     alone.beat()
-    assert alone.count == 1
+    assert alone.works
     alone.close()
