@@ -24,7 +24,7 @@ from engine.pictures import Pictures
 from engine.registry import Registry, product_registry
 from engine.replaying import LogReplay
 from queues.state import FloorState
-from queues.why.decisions import STORED, DecisionStore, StoredFact
+from queues.why.decisions import STORED, DecisionStore, StoredFact, is_told
 from queues.why.explain_wait import Wait, wait
 from queues.why.picture import state_of
 from queues.why.story import Step, Story
@@ -158,7 +158,7 @@ def _from_log(merged: Merged, question: Question, place: Place, rest_s: float) -
 
 
 def _is_told(entry: Entry, call: str) -> bool:
-    return entry.call == call and type(entry.event).__name__ in STORED
+    return entry.call == call and is_told(entry.event)
 
 
 def _slowly(place: Place, after: int, up_to: int, rest_s: float) -> Iterable[Entry]:

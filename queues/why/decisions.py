@@ -94,7 +94,7 @@ class DecisionRows:
         rows = [
             StoredFact(entry.seq, entry.call, entry.at, type(entry.event).__name__, _text(entry))
             for entry in entries
-            if type(entry.event) in _FIELDS
+            if is_told(entry.event)
         ]
         if rows:
             if self._upsert is None:
@@ -118,6 +118,12 @@ class DecisionStore:
         )
         async with self._engine.connect() as connection:
             return [StoredFact(**row._mapping) for row in await connection.execute(wanted)]
+
+
+def is_told(event: object) -> bool:
+    """Whether the story of a call tells it; of a talk that an offer led to the offer tells."""
+    kind = type(event)
+    return kind in _FIELDS and not (isinstance(event, CallConnected) and event.queue != "")
 
 
 def anonymous(target: str) -> str:

@@ -147,7 +147,7 @@ class Story:
             case CallTransferred():
                 by = f" by {self._name(event.by)}" if event.by else ""
                 return f"Put through{by} to {self._target(event.target)}."
-            case CallConnected() if not event.queue:  # else an offer tells it
+            case CallConnected():
                 who = f"{self._name(event.agent)} in person" if event.agent else "a number outside"
                 return f"Connected with {who}."
             case AgentLost():

@@ -18,7 +18,7 @@ from queues.events import (
 )
 from queues.offers import FloorEvent
 from queues.why.decisions import FACTS_MAX, STORED, DecisionRows, DecisionStore
-from router.events import CallSentOn, CallTransferred
+from router.events import CallConnected, CallSentOn, CallTransferred
 
 
 class Entry(NamedTuple):
@@ -73,10 +73,12 @@ async def test_whom_a_call_was_put_through_to_outside_is_not_kept(database: Asyn
         CallTransferred("anna", "external +37120000001"),
         CallTransferred("anna", "agent boris"),
         CallSentOn("support", "number"),
+        CallConnected("c1.3", "boris"),
+        CallConnected("c1.2", "anna", "support"),  # an offer tells that
     ]
     await write(database, [Entry(n, 1.0, "c1", fact) for n, fact in enumerate(facts, 1)])
     rows = await DecisionStore(database).of_call("c1")
-    assert [rebuilt(row) for row in rows] == [CallTransferred("anna", "external"), *facts[1:]]
+    assert [rebuilt(row) for row in rows] == [CallTransferred("anna", "external"), *facts[1:4]]
 
 
 async def test_the_same_facts_again_change_nothing(database: AsyncEngine) -> None:
