@@ -59,6 +59,9 @@ CORES = (
     "router/sip/*.py",
     "tickets/fold.py",
     "tickets/policy.py",
+    "tickets/webhook_lane.py",
+    "tickets/webhook_signing.py",
+    "tickets/webhooks.py",
 )
 # In a core's folder and not a core: they turn effects into datagrams and bytes, facts into rows.
 SHELLS = (

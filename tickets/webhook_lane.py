@@ -112,7 +112,7 @@ class Lane:
 
     def resume(self) -> None:
         """Somebody says that it works again: see at once."""
-        self.gone, self.quiet_until, self._failures = False, 0.0, 0
+        self.gone, self.quiet_until, self._failures, self._sure = False, 0.0, 0, False
 
     def settle(
         self, sent: Sequence[tuple[Message, Answer]], now: float, draw: float

@@ -117,7 +117,7 @@ def parse_id(text: str) -> tuple[str, int, str] | None:
 def body_of(notice: Notice, caller: str) -> str:
     """The message's body, JSON; ``caller``: ``masked`` or ``full``."""
     data = notice.data if caller == "full" else masked(notice.data)
-    return json.dumps(
+    text = json.dumps(
         {
             "id": message_id(notice.call, notice.seq, notice.kind),
             "type": notice.kind,
@@ -128,6 +128,7 @@ def body_of(notice: Notice, caller: str) -> str:
         ensure_ascii=False,
         separators=(",", ":"),
     )
+    return text.encode("utf-8", "replace").decode()  # no half characters
 
 
 def masked(data: Data) -> Data:
@@ -208,8 +209,7 @@ def _recording(record: CallRecord) -> Data | None:
 
 def _comment(entry: Entry) -> Data:
     event: Any = entry.event
-    text = str(event.text).encode("utf-8", "replace").decode()
-    return {"at": _instant(entry.at), "by": str(event.by)[:TEXT_MAX], "text": text[:TEXT_MAX]}
+    return {"at": _instant(entry.at), "by": event.by[:TEXT_MAX], "text": event.text[:TEXT_MAX]}
 
 
 def _instant(at: float) -> str:
