@@ -218,6 +218,17 @@ class Store(Section):
     )
     state_password_env: str | None = Field(None, description="variable with the Redis password")
     state_password_file: Path | None = None
+    decisions_kept_s: float | None = Field(
+        7_776_000.0,
+        ge=86_400,
+        description="90 days: so long the database knows why a call was answered by whom; null: "
+        "for ever",
+    )
+    figures_kept_s: float | None = Field(
+        63_072_000.0,
+        ge=259_200,
+        description="two years of figures by quarter of an hour for reports; null: for ever",
+    )
 
 
 class JournalSettings(Section):

@@ -109,7 +109,7 @@ class Engine(People):
         self.records = TicketStore(parts.database)
         self.database = parts.database
         self.callers = Callers()
-        self.figures = FiguresReader(parts.journal, clock, parts.database, settings.data_dir)
+        self.figures = FiguresReader(parts.journal, clock, parts.database, settings)
         self.statistics = self.figures.statistics
         self.holds = Holds(parts.journal, settings.journal.total_bytes_max)
         self.liveness = Liveness(timers, clock)

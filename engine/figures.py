@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from config.settings import Settings
 from engine.clock import Clock
 from engine.figures_file import FiguresFile, Rows, Unwritten
 from engine.journal import Entry, Journal, Pace, Subscription
+from engine.retention import Retention
 from queues.figures.figures_store import READER, FiguresStore, NewerFiguresError
 from queues.figures.ledger import Ledger, S
 from queues.figures.statistics import Statistics
@@ -34,13 +35,14 @@ class FiguresReader:
     become durable; what this does with them may take its time."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, database: AsyncEngine, data_dir: Path
+        self, journal: Journal, clock: Clock, database: AsyncEngine, settings: Settings
     ) -> None:
         self.statistics = Statistics(takes_changes=True)
         self.store = FiguresStore(database)
         self._journal = journal
         self._clock = clock
-        self._file = FiguresFile(data_dir / "journal")
+        self._file = FiguresFile(settings.data_dir / "journal")
+        self._retention = Retention(database, settings.store)
         self._unwritten = Unwritten()
         if not self._file.load(self.statistics, self._unwritten):
             self.statistics = Statistics(takes_changes=True)
@@ -74,6 +76,7 @@ class FiguresReader:
         if now - self._rows_at >= ROWS_S:
             self._rows_at = now
             await self.write_rows()
+            await self._retention.step(now)
 
     async def keep(self) -> None:
         """Write the state down, wholly or not at all."""

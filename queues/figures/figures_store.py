@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Column, RowMapping, Select, Table, bindparam, func, select, update
+from sqlalchemy import Column, RowMapping, Select, Table, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from config.errors import PeerError
@@ -192,6 +192,20 @@ class FiguresStore:
         async with self._engine.connect() as connection:
             found = await connection.execute(select(column).where(column == name).limit(1))
             return found.first() is not None
+
+    async def forget_before(self, start: float, span_s: float) -> bool:
+        """Delete intervals that began before ``start``: of each table the oldest, and what began
+        within ``span_s`` of it. Whether there may be more."""
+        more = False
+        async with self._engine.begin() as connection:
+            for table in (queue_intervals, agent_intervals, agent_breaks):
+                oldest = (await connection.execute(select(func.min(table.c.start)))).scalar()
+                if oldest is None or oldest >= start:
+                    continue
+                until = min(start, oldest + span_s)
+                await connection.execute(delete(table).where(table.c.start < until))
+                more = more or until < start
+        return more
 
     async def _each(self, query: Select[Any]) -> AsyncIterator[RowMapping]:
         """A part of the rows at a time: others have their turn meanwhile."""

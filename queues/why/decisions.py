@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from config.upsert import Upsert
@@ -118,6 +118,15 @@ class DecisionStore:
         )
         async with self._engine.connect() as connection:
             return [StoredFact(**row._mapping) for row in await connection.execute(wanted)]
+
+    async def forget_before(self, at: float, most: int) -> int:
+        """Delete the oldest rows, ``most`` at a time; how many were from before this time."""
+        oldest = select(decisions.c.seq).order_by(decisions.c.seq).limit(most).subquery()
+        gone = delete(decisions).where(
+            decisions.c.seq.in_(select(oldest.c.seq)), decisions.c.at < at
+        )
+        async with self._engine.begin() as connection:
+            return int((await connection.execute(gone)).rowcount)
 
 
 def is_told(event: object) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from config.settings import Settings
 from config.store import open_database
 from engine import figures as figures_module
 from engine import figures_file
@@ -35,7 +36,7 @@ class Node:
         self.journal = Journal.open(
             folder / "journal", product_registry(), sync=False, wall=self.time.now, **journal
         )
-        self.reader = FiguresReader(self.journal, clock, database, folder)
+        self.reader = FiguresReader(self.journal, clock, database, Settings(data_dir=folder))
         self.reader.start()
         self.journal.live(self.statistics.apply)
         for entry in self.journal.read(self.journal.recovered.held):
@@ -139,7 +140,7 @@ async def test_a_proper_end_leaves_nothing_to_fold(tmp_path: Path, away: AsyncEn
     await node.reader.close()
     await node.journal.close()
     clock = Clock(0.0, wall=lambda: 0.0, monotonic=lambda: 0.0)
-    again = FiguresReader(node.journal, clock, away, tmp_path)
+    again = FiguresReader(node.journal, clock, away, Settings(data_dir=tmp_path))
     assert whole(again.statistics) == whole(fold(log))
     await away.dispose()
 
