@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.app import create_app
 from config.credentials import FILE, load_secrets
@@ -184,7 +185,8 @@ async def serve_api(engine: Engine, handover: Handover, stopping: asyncio.Event)
             create_app(engine),
             log_config=None,
             access_log=False,
-            http="h11",  # bounds the headers of a request; httptools does not
+            http=H11Protocol,  # bounds the headers of a request; httptools does not
+            ws="none",
             limit_concurrency=256,
             lifespan="off",
             timeout_graceful_shutdown=2,
@@ -221,11 +223,17 @@ def _options() -> argparse.Namespace:
     return options.parse_args()
 
 
-def check() -> str:
-    """Why an engine could not run with the configuration as it is, or ""."""
+def rehearse() -> str:
+    """Why an engine could not run with the configuration as it is, or "".
+
+    On the way everything is loaded that libraries load only when they are used first (the
+    database's driver, for one), so that no engine does it while calls wait. Nothing is connected.
+    """
     try:
         settings, _ = load(_options().config)
-        load_secrets(settings)
+        secrets = load_secrets(settings)
+        open_database(settings.store.database, settings.data_dir)
+        open_state(settings.store.state, settings.sip.domain, secrets.state)
     except PeerError as error:
         return str(error)
     return ""

@@ -37,16 +37,15 @@ def main() -> int:
         loading.start()
         loading.join()
     from main.cli import version
-    from main.engine_process import check
     from main.engine_process import main as engine
+    from main.engine_process import rehearse
 
     pulse.progress()
     this_version = version()
-    if role == "next":
-        why_not = check()
-        if why_not:
-            line.say({"failed": why_not})
-            return EXIT_CONFIG
+    why_not = rehearse()
+    if why_not and role == "next":  # otherwise the engine says so
+        line.say({"failed": why_not})
+        return EXIT_CONFIG
     gc.collect()
     gc.freeze()
     gc.enable()
