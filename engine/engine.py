@@ -111,7 +111,7 @@ class Engine(People):
         self.callers = Callers()
         self.figures = FiguresReader(parts.journal, clock, parts.database, settings)
         self.statistics = self.figures.statistics
-        self.holds = Holds(parts.journal, settings.journal.total_bytes_max)
+        self.holds = Holds(parts.journal, settings.journal.total_bytes_max, settings.queues)
         self.liveness = Liveness(timers, clock)
         self.started_at = clock.now()
         self.ready_since = 0.0
@@ -279,8 +279,7 @@ class Engine(People):
         self.ready_since = self.clock.now()
 
     async def _read_first(self) -> None:
-        """What phones said while no engine was there comes before what fell due meanwhile, and
-        before the silence that workers noticed: a BYE explains both."""
+        """What phones said meanwhile goes before what fell due, and the silence of media."""
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_FIRST_S_MAX):
                 await self.transport.caught_up()
@@ -383,6 +382,7 @@ class Engine(People):
             if getattr(settings, section) != getattr(self.settings, section):
                 log.warning("%s: the change takes effect at the next start", section)
         self.settings = settings
+        self.holds.adopt(settings.queues)
         self.phone.use_directory(SettingsDirectory(settings, secrets.ha1s(settings)))
         self.directions.trunk_passwords = secrets.trunks
         self.flows.flows = flows

@@ -179,6 +179,8 @@ class FloorSide:
         """A call of a dead engine goes on: its offers, and whom it keeps busy."""
         for fence in call.offers:
             self._offered[fence] = call.id
+        if call.promised_at:
+            self.floor.promised(call.id, call.promised_at, self._turns.now())
         attempt = call.attempt
         if attempt is not None and attempt.destination.kind == "agent":
             self._busy_in.setdefault(attempt.destination.name, {})[call.id] = "transfer"

@@ -7,9 +7,12 @@ start reads a bounded piece of the log however long calls last.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from config.queueing import QueueSettings
 from engine.journal import Entry, Journal
 from engine.kept import CallKept, LegKept
 from queues.events import (
@@ -18,6 +21,7 @@ from queues.events import (
     CallbackPlaced,
     CallbackReached,
     PlaceKept,
+    QueueVisitEnded,
 )
 from router.events import (
     CallArrived,
@@ -93,14 +97,29 @@ class Table:
         return sorted(found, key=lambda item: item[1].seq)[:AGAIN_MAX]
 
 
+class Left(NamedTuple):
+    """A caller who hung up while waiting and may redial: where their call stands first in the
+    log, where and when they left."""
+
+    first: int
+    seq: int
+    at: float
+
+
 class Holds:
     """Follows calls, the places that callbacks keep, legs, agents, phones, open recordings and
-    the engine's start; moves the hold and has written again what is old."""
+    the engine's start; moves the hold and has written again what is old.
+
+    The place of a caller who hung up is held for ``resume_s``, for ``RENEW`` entries at most."""
 
     NAME = "engine"
 
-    def __init__(self, journal: Journal, bytes_max: int = 1 << 40) -> None:
+    def __init__(
+        self, journal: Journal, bytes_max: int = 1 << 40, queues: Iterable[QueueSettings] = ()
+    ) -> None:
         self._journal = journal
+        self.adopt(queues)
+        self._left: deque[Left] = deque()
         # What is held must be a small part of a log that may be small.
         self._renew_after = min(RENEW, bytes_max // ENTRY_BYTES // PART)
         self._calls, self._places, self._legs, self._agents = Table(), Table(), Table(), Table()
@@ -108,12 +127,17 @@ class Holds:
         self._held = -STEP
         self.renewal = Renewal()
 
+    def adopt(self, queues: Iterable[QueueSettings]) -> None:
+        """Their rules say for how long a place may be resumed."""
+        self._resume_s = max((queue.resume_s for queue in queues), default=0.0)
+
     def note(self, entry: Entry) -> None:
         """Take an entry (live or at start), in order."""
         take = _TAKE.get(type(entry.event))
         if take is not None:
             take(self, entry)
         if entry.seq - self._held >= STEP:
+            self._forget_left(entry)
             self.move(entry.seq)
 
     def call_begins(self, entry: Entry) -> None:
@@ -129,6 +153,17 @@ class Holds:
             isinstance(entry.event, PlaceKept) and bool(entry.event.number)
         )
         (self._places if is_callback else self._calls).begins(entry.call, entry)
+
+    def visit_ended(self, entry: Entry) -> None:
+        assert isinstance(entry.event, QueueVisitEnded)
+        call = self._calls.things.get(entry.call)
+        if entry.event.end == "abandoned" and self._resume_s and call is not None:
+            self._left.append(Left(call.seq, entry.seq, entry.at))
+
+    def _forget_left(self, entry: Entry) -> None:
+        oldest, since = entry.seq - self._renew_after, entry.at - self._resume_s
+        while self._left and (self._left[0].seq < oldest or self._left[0].at < since):
+            self._left.popleft()
 
     def call_kept(self, entry: Entry) -> None:
         assert isinstance(entry.event, CallKept)
@@ -178,7 +213,8 @@ class Holds:
         self._held = seq
         facts = (self._phones, self._files, self._start)
         tables = (self._calls, self._places, self._legs, self._agents, *facts)
-        oldest = [table.oldest for table in tables]
+        left = min((left.first for left in self._left), default=None)
+        oldest = [left, *(table.oldest for table in tables)]
         first = min((at for at in oldest if at is not None), default=seq + 1)
         self._journal.hold(self.NAME, min(first - 1, seq))
         self._renew(seq - self._renew_after)
@@ -206,6 +242,7 @@ _TAKE: dict[type, Callable[[Holds, Entry], None]] = {
     PlaceKept: Holds.place,
     CallKept: Holds.call_kept,
     CallEnded: Holds.call_ends,
+    QueueVisitEnded: Holds.visit_ended,
     SecondLifeEnded: Holds.call_ends,
     CallbackEnded: Holds.callback_ends,
     LegKept: Holds.leg_kept,

@@ -69,7 +69,9 @@ class Prompter:
         if effect.wait:
             estimate = self._floor.estimate(call.id)
             minutes = ceil(estimate.high_s / 60) if estimate is not None else 0
-            if 0 < minutes <= WAIT_MIN_MAX:
+            if estimate is not None and 0 < minutes <= WAIT_MIN_MAX:
+                call.promised_at = self._turns.now() + estimate.high_s
+                self._turns.touch(call.id)
                 prompts.append(ivr.Phrase(f"wait-{minutes}", language))
         if effect.greeting and effect.callback_key:
             prompts.append(ivr.Phrase(f"press-{effect.callback_key}-for-callback", language))

@@ -35,6 +35,10 @@ class Reading:
         ``apply``."""
         return self._desk.learning.catch_up().of(call, now)
 
+    def promised(self, call: str, high_at: float, now: float) -> None:
+        """An engine that died told the caller to be answered by ``high_at``."""
+        self._desk.learning.catch_up().promised(call, high_at, now)
+
     def learn(self) -> None:
         """Let the estimates learn what happened, off the way of the calls. Decisions do not
         depend on when; whoever asks for an estimate has it learned first."""

@@ -140,6 +140,7 @@ class Call:
     speaks_until: float = 0.0  # something is said to the waiting caller, at the longest till then
     due: tuple[str, ...] = ()  # what is said after it
     messages_said: int = 0
+    promised_at: float = 0.0  # by when the waiting caller was told to be answered, 0.0: not told
     second: SecondLife | None = None
     agent: str = ""  # the last agent who joined
     offers: dict[int, Offer] = field(default_factory=dict)  # by fence

@@ -23,6 +23,7 @@ def queued(call: Call, happened: on.Queued, now: float) -> list[do.Effect]:
     call.marks.queued, call.marks.short_abandon_s = now, care.short_abandon_s
     call.marks.sent_on = 0.0
     call.waits_since = call.waits_since or now
+    call.promised_at = 0.0
     call.hidden_keys = False
     return [] if again else care_begins(call, now)
 

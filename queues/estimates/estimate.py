@@ -17,8 +17,8 @@ inserted ahead, an agent left, or the service is slower than expected. Then ``Es
 is the fact to journal and to hand to ``note``. Time that passes is no reason: a caller is never
 told more than a newcomer at the same place would be.
 
-Learned from facts only, so recovery that notes the same facts gives the same estimates. Only
-what ``of`` told beyond the facts (less than was promised before) is not known after it.
+Learned from facts only, so recovery that notes the same facts gives the same estimates. What
+``of`` told beyond them (less than was promised before) is handed in again by ``promised``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from config.errors import MisuseError
 from config.values import changed
 from queues.estimates.estimate_ahead import Ahead, look, place_of
 from queues.estimates.estimate_model import Outlook
-from queues.estimates.estimate_promise import SLACK_S, Estimate, Track, promise, reason
+from queues.estimates.estimate_promise import SLACK_S, Estimate, Track, promise, reason, track_of
 from queues.estimates.estimate_staff import LAST, Kind, Place, Pool, Staff
 from queues.events import (
     AgentPresence,
@@ -47,6 +47,7 @@ from queues.events import (
     CallWidened,
     OfferEnded,
     OfferMade,
+    PlaceKept,
     QueueVisitEnded,
     WaitRaised,
 )
@@ -84,6 +85,7 @@ class Estimates:
             CallbackEnded: self._callback_ended,
             AgentPresence: self._agent_presence,
             AgentReachable: self._agent_reachable,
+            PlaceKept: self._place_kept,
             WaitRaised: self._wait_raised,
         }
 
@@ -131,7 +133,7 @@ class Estimates:
             found = self._ringing(pool)
         else:
             found, _ = look(pool, place, now, now, self._rules.starvation_s)
-        estimate = _estimate(found, self._staff.learned(queue).quantiles.bounds)
+        estimate = Estimate.of(found, self._staff.learned(queue).quantiles.bounds)
         return changed(estimate, low_s=0.0) if ready else estimate
 
     def of(self, call: str, now: float) -> Estimate | None:
@@ -144,7 +146,7 @@ class Estimates:
         if looked is None:
             return None
         found, ahead = looked
-        fresh = _estimate(found, track.bounds)
+        fresh = Estimate.of(found, track.bounds)
         if track.offers:  # a phone rings, and may be answered at once
             fresh = changed(fresh, low_s=0.0)
         high_at = now + fresh.high_s
@@ -165,7 +167,15 @@ class Estimates:
         caller was told: what a decision may go by, so that replaying facts repeats it."""
         track = self._tracks.get(call)
         looked = self._look(track, now) if track is not None else None
-        return _estimate(looked[0], track.bounds).expected_s if track and looked else None
+        return Estimate.of(looked[0], track.bounds).expected_s if track and looked else None
+
+    def promised(self, call: str, high_at: float, now: float) -> None:
+        """The caller was told to be answered by ``high_at``; also by an engine that died."""
+        track = self._tracks.get(call)
+        if track is not None:
+            looked = self._look(track, now)
+            ahead = looked[1] if looked is not None else Ahead()
+            track.promise = promise(track, high_at, now, self._facts, ahead)
 
     def _look(self, track: Track, now: float) -> tuple[Outlook, Ahead] | None:
         pool = track.pool
@@ -343,13 +353,17 @@ class Estimates:
             self._take_out(track)
         return track
 
-    def _wait_raised(self, call: str, event: WaitRaised, now: float) -> None:
-        track = self._tracks.get(call)
-        if track is None:
+    def _place_kept(self, call: str, event: PlaceKept, now: float) -> None:
+        if call in self._tracks:
             return
-        looked = self._look(track, now)
-        ahead = looked[1] if looked is not None else Ahead()
-        track.promise = promise(track, now + event.high_s, now, self._facts, ahead)
+        needs = tuple(sorted(event.skills.items()))
+        pool = self._staff.pool(Kind(event.queue, needs, event.level_max, event.only))
+        track = track_of(event, pool, self._staff.learned(event.queue).quantiles.bounds)
+        self._tracks[call] = track
+        self._put_in(track)
+
+    def _wait_raised(self, call: str, event: WaitRaised, now: float) -> None:
+        self.promised(call, now + event.high_s, now)
 
     # Agents.
 
@@ -384,8 +398,3 @@ class Estimates:
 def _owner(queue: str) -> str:
     """Whose personal queue it is, "" where it is nobody's."""
     return queue.removeprefix(PERSONAL) if is_personal(queue) else ""
-
-
-def _estimate(found: Outlook, bounds: tuple[float, float]) -> Estimate:
-    low, high = bounds
-    return Estimate(found.at(low), found.at((low + high) / 2.0), found.at(high))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from config.values import value
-from queues.estimates.estimate_ahead import Ahead
+from queues.estimates.estimate_ahead import Ahead, place_of
 from queues.estimates.estimate_model import Outlook
 from queues.estimates.estimate_staff import Place, Pool
-from queues.events import RaiseReason, WaitRaised
+from queues.events import PlaceKept, RaiseReason, WaitRaised
 
 SLACK_S = 0.5  # a promise that would move by less stays
 SLOWER = 1.05  # service that takes longer by this factor is slower than expected
@@ -23,6 +23,11 @@ class Estimate:
     expected_s: float
     high_s: float
     raised: WaitRaised | None = None
+
+    @classmethod
+    def of(cls, found: Outlook, bounds: tuple[float, float]) -> Estimate:
+        low, high = bounds
+        return cls(found.at(low), found.at((low + high) / 2.0), found.at(high))
 
 
 @dataclass(slots=True)
@@ -62,6 +67,24 @@ class Track:
     resting: bool = False
     first: Outlook | None = None
     promise: Promise | None = None
+
+
+def track_of(kept: PlaceKept, pool: Pool, bounds: tuple[float, float]) -> Track:
+    """A place that was told again, where the facts before that are gone."""
+    place = place_of(
+        kept.rank, kept.deadline, kept.place, promoted=kept.promoted, returned=kept.returned
+    )
+    return Track(
+        pool,
+        place,
+        kept.origin,
+        kept.since,
+        bounds,
+        promoted=kept.promoted,
+        returned=kept.returned,
+        is_callback=bool(kept.number),
+        resting=bool(kept.number) and kept.stage == "resting",
+    )
 
 
 def promise(track: Track, high_at: float, now: float, fact: int, ahead: Ahead) -> Promise:

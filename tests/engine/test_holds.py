@@ -6,10 +6,11 @@ from typing import Any, cast
 
 import pytest
 
+from config.queueing import QueueSettings
 from engine.holds import RENEW, STEP, Holds, Renewal
 from engine.journal import Entry
 from engine.kept import CallKept, LegKept
-from queues.events import AgentPresence, CallbackEnded, CallbackPlaced, PlaceKept
+from queues.events import AgentPresence, CallbackEnded, CallbackPlaced, PlaceKept, QueueVisitEnded
 from router.events import (
     CallArrived,
     CallEnded,
@@ -26,10 +27,11 @@ class Log:
         self.journal = FakeJournal()
         self.holds = Holds(cast(Any, self.journal))
         self.seq = 0
+        self.at = 1.0
 
     def fact(self, event: object, call: str = "") -> int:
         self.seq += 1
-        self.holds.note(Entry(self.seq, 1.0, call, event))
+        self.holds.note(Entry(self.seq, self.at, call, event))
         return self.seq
 
     def pass_by(self, count: int = STEP) -> None:
@@ -114,6 +116,25 @@ def test_a_callback_outlasts_its_call(log: Log) -> None:
     log.fact(CallEnded("callback-requested", "bye"), "c1")
     log.holds.move(log.seq)
     assert log.held == at - 1
+
+
+@pytest.mark.parametrize(
+    ("entries", "at", "held"), [(600, 100.0, True), (600, 122.0, False), (RENEW + 600, 2.0, False)]
+)
+def test_the_place_of_who_hung_up_is_held_for_a_while(
+    log: Log, entries: int, at: float, held: bool
+) -> None:
+    """Who redials in time has it again, also from the next engine."""
+    log.holds.adopt([QueueSettings(name="support", resume_s=120.0)])
+    first = log.fact(CallArrived("", "", ""), "c1")
+    log.fact(QueueVisitEnded("support", "abandoned", 9.0), "c1")
+    log.fact(CallEnded("missed", "bye"), "c1")
+    log.fact(CallArrived("", "", ""), "c2")
+    log.fact(QueueVisitEnded("support", "connected", 9.0), "c2")
+    log.fact(CallEnded("answered", "bye"), "c2")
+    log.at = at
+    log.pass_by(entries)
+    assert (log.held == first - 1) == held
 
 
 class Renewing(Log):
