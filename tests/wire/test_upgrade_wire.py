@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +16,19 @@ import pytest
 from main.demo.rtp_line import tone
 from main.demo.softphone import Softphone
 from tests.wire.raw_sip import Peer
-from tests.wire.system import TRUNK, System, eventually
+from tests.wire.system import ROOT, TRUNK, System, eventually
 from tests.wire.test_restart_wire import _until_one_waits, people, sign_in, to_the_queue
 
+PACKAGES = tuple(
+    tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]["packages"]
+)
+BROKEN = """
+
+async def run(*_: object) -> None:
+    raise RuntimeError("this version is broken")
+"""
 TALKER, WAITER, LATER = "+37120000301", "+37120000302", "+37120000303"
 
 
@@ -68,6 +80,53 @@ async def test_an_upgrade_carries_the_calls_over(system: System) -> None:
         for number in (TALKER, WAITER):
             (ticket,) = await asyncio.to_thread(system.wait_for_tickets, number, 1)
             assert (ticket["outcome"], ticket["agent"]) == ("answered", "anna")
+
+
+async def test_a_version_that_fails_after_the_switch_is_gone_back_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the source whose engine loads and dies when it is to take over."""
+    tree = _copy_of_the_source(tmp_path / "tree")
+    monkeypatch.setattr("tests.wire.system.ROOT", tree)
+    system = System(tmp_path / "data")
+    system.start()
+    try:
+        async with people(system, ("101",), (TALKER, WAITER)) as (agent, talker, waiter):
+            await _talks_and_waits(system, agent, talker, waiter)
+            before = system.pids()["engine"]
+            program = tree / "main" / "engine_process.py"
+            sound = program.read_text()
+            program.write_text(sound + BROKEN)
+            status, said = await asyncio.to_thread(system.ask, "upgrade")
+            assert (status, "takes the calls over again" in said) == (1, True), said
+            await asyncio.to_thread(eventually, lambda: _answers(system), "the old version")
+            gone_back = system.pids()["engine"]
+            assert gone_back != before
+            os.kill(gone_back, signal.SIGKILL)
+            await asyncio.to_thread(
+                eventually, lambda: system.state()["engine"]["starts"] == 4, "of the old version"
+            )
+            await asyncio.to_thread(eventually, lambda: _answers(system), "it works, too")
+            program.write_text(sound)
+            status, said = await asyncio.to_thread(system.ask, "upgrade")
+            assert (status, "2 calls carried over" in said) == (0, True), said
+            agent.up.clear()
+            talker.hang_up()
+            await asyncio.wait_for(agent.up.wait(), 10)
+            agent.hang_up()
+            await asyncio.wait_for(waiter.over.wait(), 10)
+            for number in (TALKER, WAITER):
+                (ticket,) = await asyncio.to_thread(system.wait_for_tickets, number, 1)
+                assert (ticket["outcome"], ticket["agent"]) == ("answered", "anna")
+    finally:
+        system.stop()
+
+
+def _copy_of_the_source(tree: Path) -> Path:
+    tree.mkdir()
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tree / package)
+    return tree
 
 
 async def test_a_drain_ends_with_the_last_call(system: System) -> None:
