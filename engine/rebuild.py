@@ -24,7 +24,8 @@ class Rebuild:
         self._timeout_s = timeout_s
 
     def back(self, name: str, client: WorkerClient, there: set[str]) -> None:
-        """``there``: the sessions that the worker has (all of them, if it only reconnected)."""
+        """``there``: the sessions that the worker has (all of them, if it only reconnected), or
+        had until it was told to close them."""
         mine = [io for io in self._legs.by_id.values() if io.worker.name == name]
         for io in mine:
             io.worker = client

@@ -122,7 +122,8 @@ class Workers:
                 client.acknowledge(self._seen[name])
 
     async def _compare(self, name: str, client: WorkerClient) -> None:
-        """Sessions that no leg of ours has are closed; what the worker lacks is made again."""
+        """Sessions that no leg of ours has are closed; what the worker lacks is made again, but
+        for what an engine that died had it close: the end of that leg comes once more."""
         answer = await client.ask(media.ListSessions())
         if not isinstance(answer, media.Sessions):
             return
@@ -133,7 +134,7 @@ class Workers:
                 if session.recording:
                     client.send(media.StopRecord(session.recording))
                 client.send(media.Close(session.session))
-        self.on_back(name, client, there)
+        self.on_back(name, client, there.union(answer.closed))
 
     def _lost(self, name: str) -> None:
         """The worker died or dropped us: the supervisor starts another at the same address."""

@@ -185,7 +185,8 @@ class Exchange:
         return Done()
 
     def _list(self, _: ListSessions) -> Answer:
-        return Sessions(tuple(self._state(leg) for leg in self.legs.values()))
+        states = tuple(self._state(leg) for leg in self.legs.values())
+        return Sessions(states, tuple(self._last_figures))
 
     def _state(self, leg: Leg) -> SessionState:
         recorder = self.tapes.of(leg.session)

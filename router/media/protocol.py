@@ -253,7 +253,11 @@ class SessionState:
 
 @value(frozen=True, slots=True)
 class Sessions:
+    """``closed``: ids of the sessions closed last. An engine that finds one of its own among
+    them has a leg that its forerunner was done with; what is in neither died with a worker."""
+
     sessions: tuple[SessionState, ...]
+    closed: tuple[str, ...] = ()
 
 
 Answer = Welcome | Opened | Done | Refused | Closed | Sessions

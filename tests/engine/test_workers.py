@@ -36,6 +36,7 @@ class PlayedWorker:
         self.commands: list[media.Command] = []
         self.unacknowledged: dict[int, media.Report] = {}
         self.sessions: list[media.SessionState] = []
+        self.closed: tuple[str, ...] = ()
         self._transport: asyncio.Transport | None = None
         self._server: asyncio.Server | None = None
         self._heard = asyncio.Event()
@@ -56,7 +57,7 @@ class PlayedWorker:
                 for report in self.unacknowledged.items():
                     self._say(encode_report(*report))
             case media.ListSessions():
-                self._say(encode_answer(number, media.Sessions(tuple(self.sessions))))
+                self._say(encode_answer(number, media.Sessions(tuple(self.sessions), self.closed)))
             case media.Acknowledge(report):
                 for done in [n for n in self.unacknowledged if n <= report]:
                     del self.unacknowledged[done]
@@ -355,6 +356,16 @@ async def test_figures_are_kept_by_worker(centre: Centre) -> None:
 
 
 # --- death and return ------------------------------------------------------------------------
+
+
+async def test_what_a_dead_engine_closed_is_not_made_again(centre: Centre) -> None:
+    """It died between that and the record of it: the leg's end comes once more."""
+    worker = PlayedWorker("w0", centre.folder)
+    worker.sessions, worker.closed = [state("ours")], ("gone",)
+    centre.played = [worker]
+    await worker.start()
+    await centre.connect(centre.workers)
+    assert centre.back == [("w0", {"ours", "gone"})]
 
 
 async def test_sessions_of_nobody_are_closed_and_their_recordings_stopped(centre: Centre) -> None:

@@ -17,6 +17,7 @@ from router.media.protocol import (
     Closed,
     Command,
     Digit,
+    ListSessions,
     Open,
     Opened,
     PauseRecord,
@@ -25,6 +26,7 @@ from router.media.protocol import (
     Record,
     RecordingSegment,
     SendDigits,
+    Sessions,
     StopRecord,
     Unbridge,
     Update,
@@ -228,6 +230,15 @@ def test_open_and_close_again_answer_the_same(scene: Stage) -> None:
     assert isinstance(closed, Closed)
     assert closed.figures.received == 10
     assert scene.do(Close("a")) == closed
+
+
+def test_what_was_closed_is_told_to_who_asks_for_the_state(scene: Stage) -> None:
+    for name in ("a", "b"):
+        scene.phone(name)
+    scene.do(Close("a"))
+    answer = scene.do(ListSessions())
+    assert isinstance(answer, Sessions)
+    assert ([state.session for state in answer.sessions], answer.closed) == (["b"], ("a",))
 
 
 def test_who_is_bridged_to_silence_hears_music(scene: Stage) -> None:
