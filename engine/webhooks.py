@@ -26,7 +26,8 @@ from tickets.webhook_outbox import Limits, Outbox, OutboxStore
 
 log = logging.getLogger(__name__)
 
-SWEEP_S = 60.0
+SWEEP_S = 600.0
+SWEEP_FULL_S = 60.0  # while more wait than may
 STRANGERS_S = 3_600.0  # rows of endpoints that are configured no more
 STORE_S, STORE_S_MAX = 0.5, 15.0  # pauses while the database is away
 CLOSE_S = 1.0  # at the end, for answers that are on their way
@@ -52,8 +53,10 @@ class Figures:
 
 
 def limits_of(common: Common) -> Limits:
+    """Those of a sweep. It gives up what could not even be tried, and later than the lane would:
+    what stands behind a message that was given up still gets its own attempt."""
     return Limits(
-        common.give_up_s,
+        common.give_up_s + 2 * common.retry_max_s,
         common.backlog_max,
         common.keep_delivered_s,
         common.keep_given_up_s,
@@ -78,7 +81,7 @@ class Deliverer:
         self._now = now
         self._random = random.Random()
         self._unwritten: list[Settled] = []
-        self._sweep_at = 0.0
+        self._swept_at = -SWEEP_S
         self._wake = asyncio.Event()
         self._ending = False
 
@@ -112,6 +115,11 @@ class Deliverer:
         await self._write_down()
         return self._now()
 
+    @property
+    def _sweep_at(self) -> float:
+        full = self.figures.backlog > self._limits.backlog_max
+        return self._swept_at + (SWEEP_FULL_S if full else SWEEP_S)
+
     def _take(self, sent: list[tuple[Message, Answer]]) -> None:
         before = (self.lane.problem, self.lane.gone)
         self._unwritten = self.lane.settle(sent, self._now(), self._random.random())
@@ -131,7 +139,7 @@ class Deliverer:
 
     async def _sweep(self, now: float) -> None:
         swept = await self._store.sweep(self.name, now, self._limits)
-        self._sweep_at = now + SWEEP_S
+        self._swept_at = now
         self.figures.backlog = swept.counts[WAITING]
         self.figures.kept = swept.counts[GIVEN_UP] - swept.given_up
         self._given_up(swept.given_up)
