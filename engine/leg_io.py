@@ -36,6 +36,7 @@ class LegIo:
     far_end: Update | None = None  # what the worker was told of the far end
     ear: Play | Bridge | None = None  # what the far end hears
     # Of this engine only:
+    media_over: bool = False  # an engine that died had it closed: the leg's end comes again
     opening: bool = False  # the worker was asked for a session and did not answer yet
     invite: Callable[[], None] = lambda: None  # of a leg out: what to do once there is media
 

@@ -337,7 +337,7 @@ class Legs:
 
     def _join(self, call: Call, effect: do.Join) -> None:
         left, right = self.by_id.get(effect.left), self.by_id.get(effect.right)
-        if left is None or right is None:
+        if left is None or right is None or left.media_over or right.media_over:
             return
         bridge = media.Bridge(left.id, right.id, self._workers.music(call.id))
         left.ear = right.ear = bridge
@@ -380,7 +380,7 @@ class Legs:
 
     def _send_key(self, call: Call, effect: do.SendKey) -> None:
         io = self.by_id.get(effect.leg)
-        if io is not None:
+        if io is not None and not io.media_over:
             self._workers.send(
                 io.worker, media.SendDigits(io.id, f"{io.id}.k{effect.number}", effect.key)
             )

@@ -98,7 +98,7 @@ class Prompter:
 
     def _send(self, call: Call, effect: do.Play, files: tuple[str, ...]) -> None:
         io = self._legs.by_id.get(effect.leg)
-        if io is None:
+        if io is None or io.media_over:
             return
         music = self._workers.music(call.id)
         then = music if effect.then_music else ()

@@ -23,13 +23,14 @@ class Rebuild:
         self._taping = taping
         self._timeout_s = timeout_s
 
-    def back(self, name: str, client: WorkerClient, there: set[str]) -> None:
-        """``there``: the sessions that the worker has (all of them, if it only reconnected), or
-        had until it was told to close them."""
+    def back(self, name: str, client: WorkerClient, there: set[str], closed: set[str]) -> None:
+        """``there``: the sessions that the worker has (all of them, if it only reconnected).
+        ``closed``: those that it was told to close."""
         mine = [io for io in self._legs.by_id.values() if io.worker.name == name]
         for io in mine:
             io.worker = client
-        lost = [io for io in mine if io.port and io.id not in there]
+            io.media_over = io.id in closed
+        lost = [io for io in mine if io.port and io.id not in there | closed]
         if not lost:
             return
         log.warning("media worker %s: %d sessions are made again", name, len(lost))

@@ -70,7 +70,7 @@ class Taping:
 
     def _record(self, call: Call, effect: do.Record) -> None:
         io = self._legs.by_id.get(effect.left)
-        if io is None:  # the caller left while the disk was slow
+        if io is None or io.media_over:  # the caller left while the disk was slow
             log.info("recording %s: the call was over before it began", effect.recording)
             self._never_ran(call.id, effect.recording, effect.path, "the call was over")
             return

@@ -60,7 +60,7 @@ class Workers:
         self._closing = False
         self.recording: set[str] = set()  # what workers were found recording at a connection
         self.is_ours: Callable[[str], bool] = lambda session: False
-        self.on_back: Callable[[str, WorkerClient, set[str]], None] = lambda *what: None
+        self.on_back: Callable[[str, WorkerClient, set[str], set[str]], None] = lambda *what: None
 
     def note(self, entry: Entry) -> None:
         """Fold the log of an earlier engine: which reports it took over."""
@@ -134,7 +134,7 @@ class Workers:
                 if session.recording:
                     client.send(media.StopRecord(session.recording))
                 client.send(media.Close(session.session))
-        self.on_back(name, client, there.union(answer.closed))
+        self.on_back(name, client, there, set(answer.closed))
 
     def _lost(self, name: str) -> None:
         """The worker died or dropped us: the supervisor starts another at the same address."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.rebuild import Rebuild
+from router import effects as do
 from router import inputs as on
 from router.events import CallEnded, RecordingClosed, RecordingStarted
 from router.media import protocol as media
@@ -33,9 +34,9 @@ def segment(command: media.Record, error: str = "") -> media.RecordingSegment:
     return media.RecordingSegment(command.recording, command.path, 1.0, 2.0, 5, 5, error)
 
 
-def rebuild(desk: Desk, there: set[str]) -> None:
+def rebuild(desk: Desk, there: set[str], closed: set[str] = frozenset()) -> None:  # type: ignore[assignment]
     """The worker is back with these sessions only."""
-    Rebuild(desk.turns, desk.legs, desk.taping, 15.0).back("w0", desk.workers.worker, there)
+    Rebuild(desk.turns, desk.legs, desk.taping, 15.0).back("w0", desk.workers.worker, there, closed)
 
 
 def test_a_talk_is_recorded_and_its_start_is_durable_first(desk: Desk) -> None:
@@ -49,6 +50,27 @@ def test_a_talk_is_recorded_and_its_start_is_durable_first(desk: Desk) -> None:
     assert (record.recording, record.path) == (started.recording, started.path)
     assert (record.left, record.right) == ("in1", call.other_leg)
     assert not desk.taping.none_runs.is_set()
+
+
+def test_what_a_dead_engine_closed_is_asked_nothing_more(desk: Desk) -> None:
+    """The agent's BYE was taken, and the engine died before it wrote that down: the BYE comes
+    again. Until then nothing is made again, and no recording is thought to be cut."""
+    call = talking(desk)
+    desk.workers.commands.clear()
+    facts = len(desk.journal.facts())
+    rebuild(desk, {"in1"}, {call.other_leg})
+    effects = (
+        do.Join("in1", call.other_leg),
+        do.Play(call.other_leg, "p9", ()),
+        do.SendKey(call.other_leg, "5", 1),
+        do.Record("r9", "/r9.part", call.other_leg),
+    )
+    desk.turns.owe(call, effects)
+    assert desk.workers.commands == []
+    assert [type(fact) for fact in desk.journal.facts()[facts:]].count(RecordingStarted) == 0
+    leg = call.other_leg
+    desk.phone.event(sip.Ended(leg, "bye"))
+    assert [close.session for close in desk.workers.of(media.Close)][0] == leg
 
 
 def test_the_workers_report_ends_it(desk: Desk) -> None:

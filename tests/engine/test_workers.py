@@ -130,6 +130,7 @@ class Centre:
         self.played: list[PlayedWorker] = []
         self.reports: list[tuple[str, media.Report]] = []
         self.back: list[tuple[str, set[str]]] = []
+        self.closed: set[str] = set()
         self.workers = self.engine()
 
     def engine(self) -> Workers:
@@ -144,8 +145,9 @@ class Centre:
     def _report(self, worker: str, report: media.Report) -> None:
         self.reports.append((worker, report))
 
-    def _is_back(self, name: str, client: WorkerClient, there: set[str]) -> None:
+    def _is_back(self, name: str, client: WorkerClient, there: set[str], closed: set[str]) -> None:
         self.back.append((name, there))
+        self.closed = closed
 
     async def start(self, count: int = 1) -> PlayedWorker:
         for number in range(count):
@@ -365,7 +367,8 @@ async def test_what_a_dead_engine_closed_is_not_made_again(centre: Centre) -> No
     centre.played = [worker]
     await worker.start()
     await centre.connect(centre.workers)
-    assert centre.back == [("w0", {"ours", "gone"})]
+    assert centre.back == [("w0", {"ours"})]
+    assert centre.closed == {"gone"}
 
 
 async def test_sessions_of_nobody_are_closed_and_their_recordings_stopped(centre: Centre) -> None:
