@@ -70,7 +70,7 @@ def test_what_a_dead_engine_closed_is_asked_nothing_more(desk: Desk) -> None:
     assert [type(fact) for fact in desk.journal.facts()[facts:]].count(RecordingStarted) == 0
     leg = call.other_leg
     desk.phone.event(sip.Ended(leg, "bye"))
-    assert [close.session for close in desk.workers.of(media.Close)][0] == leg
+    assert next(close.session for close in desk.workers.of(media.Close)) == leg
 
 
 def test_the_workers_report_ends_it(desk: Desk) -> None:
