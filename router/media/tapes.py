@@ -22,7 +22,7 @@ from router.media.recorder import Recorder
 from router.media.recording import LEFT, RIGHT
 from router.media.upkeep import Clock
 
-FLUSH_STEPS = 60  # of 5 ms: each file is appended to every 300 ms
+FLUSH_STEPS = 20  # of 5 ms: each file is appended to every 100 ms
 SLOTS = sorted(range(FLUSH_STEPS), key=lambda slot: slot % 4)  # steps where few players are last
 TOGETHER = 32  # files at one step
 ENDED_KEPT = 500  # recordings that a second Record finds ended

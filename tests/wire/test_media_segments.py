@@ -102,7 +102,7 @@ async def test_a_recording_joins_over_a_workers_death(
         offs += [off for _, off in frames]
         last = max(due for due, _ in frames if due < killed)
         first = min(due for due, _ in frames if due > killed)
-        assert killed - last < 0.4, "300 ms wait to be written"
+        assert killed - last < 0.25, "100 ms wait to be written"
         assert first - back < 0.2
         silent = slice(round((last + FRAME_S - origin) * RATE), round((first - origin) * RATE))
         inner = list(channel)[silent][FRAME:-FRAME]
