@@ -85,6 +85,7 @@ class System:
         self.sip6: tuple[str, int] = ("", 0)  # UDP on IPv6
         self.sip6_tcp: tuple[str, int] = ("", 0)
         self.url = ""
+        self.within: tuple[str, ...] = ()  # a prefix of its command: where it is to live
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         if flows:
@@ -99,7 +100,7 @@ class System:
 
     def start(self, log_level: str = "info") -> None:
         """Returns when it says that it is ready; AssertionError with its log if it does not."""
-        command = [sys.executable, "-m", "main", "serve", "--log-level", log_level]
+        command = [*self.within, sys.executable, "-m", "main", "serve", "--log-level", log_level]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "-c", str(self.config)],
