@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -62,6 +63,23 @@ def test_a_call_over_tcp_talks_on_over_the_same_streams(killed: System) -> None:
         assert caller.bye(answer).status == 200
         assert phone.wait_for("BYE")
         killed.wait_for_tickets(CALLER, 1)
+
+
+def test_a_bye_by_tcp_explains_the_silence_that_workers_noticed(killed: System) -> None:
+    """No RTP at all: both sides time out after five seconds, while no engine is there."""
+    with (
+        Peer(killed.sip_tcp, "127.0.0.1", "tcp") as phone,
+        Peer(killed.sip_tcp, TRUNK, "tcp") as caller,
+    ):
+        signed_in(killed, phone)
+        answer = caller.call("200", CALLER)
+        picked_up(phone)
+        time.sleep(1)
+        killed.signal("engine", signal.SIGSTOP)  # it is killed in five seconds
+        assert caller.ask(caller.within("BYE", answer, 2), within_s=15.0).status == 200
+        assert phone.wait_for("BYE", within_s=10)
+        (ticket,) = killed.wait_for_tickets(CALLER, 1)
+        assert ticket["outcome"] == "answered"
 
 
 def test_a_phone_is_rung_over_the_stream_that_it_registered_on(killed: System) -> None:
