@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "--no-spare",
         dest="spare",
         action="store_false",
-        help="keep no second engine loaded (saves 75 MB; a killed engine is back in 2 to 8 s)",
+        help="keep no spare loaded (saves 30 MB; a killed engine is back in 1.5 to 8 s)",
     )
 
     check = commands.add_parser(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -126,9 +127,23 @@ def test_a_long_data_dir_has_its_sockets_elsewhere(
     assert os.stat(folder).st_mode & 0o077 == 0
 
 
-def test_the_first_restart_does_not_wait_and_a_loop_slows_down() -> None:
+def test_who_fails_to_start_again_and_again_is_slowed_down() -> None:
+    for code in (1, -signal.SIGKILL, -signal.SIGSEGV):
+        backoff = Backoff()
+        lives = [backoff.died(code, worked=False, lived_s=60.0) for _ in PAUSES_S]
+        assert lives == list(PAUSES_S), "however long it took: it never worked"
+        assert backoff.died(code, worked=False, lived_s=0.1) == PAUSES_S[-1]
+
+
+def test_who_worked_and_is_killed_is_not_punished() -> None:
     backoff = Backoff()
-    assert [backoff.died(0.1) for _ in PAUSES_S] == list(PAUSES_S)
-    assert backoff.died(0.1) == PAUSES_S[-1]
-    assert backoff.died(STEADY_S) == 0.0
-    assert backoff.died(0.1) == PAUSES_S[1]
+    for code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
+        assert [backoff.died(code, worked=True, lived_s=0.1) for _ in range(20)] == [0.0] * 20
+
+
+def test_who_ends_by_itself_soon_after_it_began_to_work_is_slowed_down() -> None:
+    for code in (0, 1, -signal.SIGSEGV, -signal.SIGABRT):
+        backoff = Backoff()
+        assert [backoff.died(code, worked=True, lived_s=0.1) for _ in PAUSES_S] == list(PAUSES_S)
+        assert backoff.died(code, worked=True, lived_s=STEADY_S) == 0.0
+        assert backoff.died(code, worked=True, lived_s=0.1) == PAUSES_S[0]
