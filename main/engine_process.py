@@ -73,7 +73,7 @@ async def run(config: Path | None, given: Given, birth: Birth, version: str) -> 
     )
     database = open_database(settings.store.database, settings.data_dir)
     pulse.progress()
-    await _migrate(database, first=handover.starts == 1)
+    await migrate_or_go_on(database, first=handover.starts == 1)
     pulse.progress()
     prompts = PromptStore(settings.data_dir / "prompts", await find_tts())
     async with turning(pulse):  # each prompt has its own limit
@@ -145,7 +145,7 @@ async def turning(pulse: Pulse) -> AsyncIterator[None]:
         await tasks.close()
 
 
-async def _migrate(database: AsyncEngine, *, first: bool) -> None:
+async def migrate_or_go_on(database: AsyncEngine, *, first: bool) -> None:
     """A store that is away or slow holds up nothing: the reader migrates when it is back.
 
     One that a newer version has been at is for that version. Only the first engine says so by
