@@ -3,7 +3,7 @@ loses agents by a step, nor by a reload."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from queues.rules import PERSONAL, QueueRules
 from queues.waiting import WaitingCall
@@ -47,6 +47,17 @@ def widened(call: WaitingCall, rules: QueueRules, now: float) -> Wants:
     if only and not is_personal(call.queue) and call.since + rules.sticky_s <= now:
         only = ""
     return Wants(needs, level, only)
+
+
+def steps_of(rules: QueueRules, needs: Needs, level: int) -> Iterator[tuple[float, Wants]]:
+    """(seconds of waiting, wants from there on) of each step that changes something, for a call
+    that wants this and nobody in person."""
+    for step in rules.widening:
+        wider = max(level, step.level) if level else 0
+        fewer = _without(needs, step.drop)
+        if (wider, fewer) != (level, needs):
+            needs, level = fewer, wider
+            yield step.after_s, Wants(needs, level, "")
 
 
 def next_widening(call: WaitingCall, rules: QueueRules) -> float | None:

@@ -30,8 +30,10 @@ from typing import Any
 
 from config.errors import MisuseError
 from config.values import changed
+from queues.estimates import estimate_again
 from queues.estimates.estimate_ahead import Ahead, look, place_of
-from queues.estimates.estimate_model import Outlook
+from queues.estimates.estimate_later import look_on
+from queues.estimates.estimate_model import RINGING, Outlook
 from queues.estimates.estimate_promise import SLACK_S, Estimate, Track, promise, reason, track_of
 from queues.estimates.estimate_staff import LAST, Kind, Place, Pool, Staff
 from queues.events import (
@@ -57,7 +59,6 @@ from queues.waiting import IN_CLASS
 from queues.widening import is_personal, merged, wants_at
 
 ALONE = 8  # in a line of so many calls, one in two or three is scored
-RINGING = 0.5  # squared coefficient of variation of the time a phone rings
 NEWEST = 2**62  # the sequence of a call that is not on the floor yet
 
 
@@ -126,13 +127,14 @@ class Estimates:
         deadline = now + rules.target_s - rules.credit_s * priority
         place = place_of(rules.rank if rank is None else rank, deadline, NEWEST)
         self._staff.refresh(pool)
-        if not pool.duty:
-            return None
-        ready = not pool.line and pool.has_ready()
+        ready = pool.duty > 0 and not pool.line and pool.has_ready()
         if ready:
             found = self._ringing(pool)
         else:
-            found, _ = look(pool, place, now, now, self._rules.starvation_s)
+            looked = look_on(self._staff, pool, place, now, now, now, self._rules)
+            if looked is None:
+                return None
+            found = looked[0]
         estimate = Estimate.of(found, self._staff.learned(queue).quantiles.bounds)
         return changed(estimate, low_s=0.0) if ready else estimate
 
@@ -146,7 +148,7 @@ class Estimates:
         if looked is None:
             return None
         found, ahead = looked
-        fresh = Estimate.of(found, track.bounds)
+        fresh = Estimate.of(found, track.bounds_at(now))
         if track.offers:  # a phone rings, and may be answered at once
             fresh = changed(fresh, low_s=0.0)
         high_at = now + fresh.high_s
@@ -184,21 +186,7 @@ class Estimates:
         self._staff.refresh(pool)
         if track.offers:
             return self._ringing(pool), Ahead()
-        starvation_s = self._rules.starvation_s
-        found = look(pool, track.place, track.since, now, starvation_s) if pool.duty else None
-        kind = pool.kind
-        if not kind.only or is_personal(kind.queue):
-            return found
-        # Waits for one agent alone, but not for ever: then for anybody.
-        left_s = track.joined + pool.rules.sticky_s - now
-        if found is not None and found[0].mean_s <= left_s:
-            return found
-        anybody = self._staff.peek(kind._replace(only=""))
-        self._staff.refresh(anybody)
-        if not anybody.duty:
-            return found
-        later, ahead = look(anybody, track.place, track.since, now, starvation_s)
-        return later.not_before(left_s), ahead
+        return look_on(self._staff, pool, track.place, track.since, track.joined, now, self._rules)
 
     def _ringing(self, pool: Pool) -> Outlook:
         return Outlook(max(pool.learned.ring.mean, 0.1), RINGING)
@@ -218,6 +206,7 @@ class Estimates:
         bounds = self._staff.learned(event.queue).quantiles.bounds
         track = Track(pool, place, event.origin or now, now, bounds)
         track.promoted, track.returned = event.promoted, event.returned
+        track.later_bounds = self._staff.learned(event.queue).later.bounds
         self._forget(call)
         self._tracks[call] = track
         pool.arrivals.add(now)
@@ -230,7 +219,10 @@ class Estimates:
             self._staff.refresh(pool)
             if pool.duty:
                 pool.unscored = 0
-                track.first, _ = look(pool, place, track.since, now, self._rules.starvation_s)
+                starvation_s = self._rules.starvation_s
+                estimate_again.look_again(self._tracks, pool, now, self._facts, starvation_s)
+                looked = look(pool, place, track.since, now, starvation_s)
+                estimate_again.begin(track, call, *looked, now, self._facts)
         pool.line.add(place)
 
     def _call_widened(self, call: str, event: CallWidened, now: float) -> None:
@@ -258,7 +250,8 @@ class Estimates:
         track.pool.note_inserted(self._facts, place, former)
         # Somebody decided otherwise about this very call: what it was told is void.
         track.first = track.promise = None
-        track.bounds = self._staff.learned(event.queue).quantiles.bounds
+        learned = self._staff.learned(event.queue)
+        track.bounds, track.later_bounds = learned.quantiles.bounds, learned.later.bounds
 
     def _call_promoted(self, call: str, event: CallPromoted, now: float) -> None:
         track = self._tracks.get(call)
@@ -315,6 +308,7 @@ class Estimates:
             score = track.first.score(waited_s)
             learned.quantiles.add(score)
             self._staff.quantiles.add(score)
+            estimate_again.learn(track, now, learned.later, self._staff.later)
 
     def _callback_placed(self, call: str, event: CallbackPlaced, now: float) -> None:
         needs = tuple(sorted(event.skills.items()))

@@ -106,23 +106,31 @@ class Quantiles:
             high = own * high + (1.0 - own) * self._wider._high
         return (low, high) if low <= high else (high, low)
 
-    def add(self, score: float) -> None:
-        """One more outcome."""
+    def add(self, score: float, late: bool | None = None) -> None:
+        """One more outcome. ``late``: whether it came after what was told, where that may be
+        less than the bound says. It counts one half then, and the score the other: what the
+        bound cannot mend by itself does not drive it too far out."""
         if self._wider is not None and not self._count:
             self._low, self._high = self._wider._low, self._wider._high
         self._count += 1.0
         step = max(_STEP, _STEP_FIRST / self._count)
         self._low += step * (TAIL - (score < self._low))
-        self._high += step * ((score > self._high) - TAIL)
+        above = score > self._high
+        self._high += step * ((above if late is None else 0.5 * above + 0.5 * late) - TAIL)
 
 
 class Learned:
     """What is known of one queue."""
 
-    __slots__ = ("cycle", "patience", "quantiles", "ring")
+    __slots__ = ("cycle", "later", "patience", "quantiles", "ring")
 
-    def __init__(self, wrap_up_s: float, wider: Quantiles | None) -> None:
+    def __init__(
+        self, wrap_up_s: float, wider: Quantiles | None, later: Quantiles | None = None
+    ) -> None:
+        """``wider`` and ``later`` are the trackers of all queues: of what callers are told on
+        arrival, and of what they are told again."""
         self.cycle = Mean(RING_S + TALK_S + wrap_up_s, 5.0, 100.0, 0.5)  # offer to free again
         self.ring = Mean(RING_S, 5.0, 100.0, 0.25)  # offer to answer
         self.patience = Patience()
         self.quantiles = Quantiles(wider)
+        self.later = Quantiles(later)

@@ -11,20 +11,23 @@ from math import log1p, sqrt
 from typing import NamedTuple
 
 DRIFT = 0.03  # squared relative error of the mean itself: staff and traffic change meanwhile
+RINGING = 0.5  # squared coefficient of variation of the time a phone rings
 OVERTAKEN_MAX = 0.85  # of the agents' time, what calls of higher classes are assumed to take
 
 
 class Outlook(NamedTuple):
-    """A wait in the making: mean in seconds, squared coefficient of variation."""
+    """A wait in the making: mean in seconds, squared coefficient of variation, and the seconds
+    in which nobody can answer."""
 
     mean_s: float
     variance: float
+    least_s: float = 0.0
 
     def at(self, score: float) -> float:
         """Seconds for a score in standard deviations: Wilson and Hilferty's cube root, which
         is within 5 % of the gamma distribution's quantile for the scores in use."""
         root = 1.0 - self.variance / 9.0 + score * sqrt(self.variance) / 3.0
-        return self.mean_s * max(0.0, root) ** 3
+        return max(self.least_s, self.mean_s * max(0.0, root) ** 3)
 
     def score(self, seconds: float) -> float:
         """The score of a wait that came about: the inverse of ``at``."""
@@ -37,6 +40,10 @@ class Outlook(NamedTuple):
             return self
         share = self.mean_s / seconds
         return Outlook(seconds, self.variance * share * share + DRIFT)
+
+    def after(self, seconds: float, ring_s: float) -> Outlook:
+        """The same wait, where nobody is rung before that."""
+        return self.not_before(seconds + ring_s)._replace(least_s=seconds)
 
 
 def drain_s(releases: float, rate: float, give_up: float) -> float:

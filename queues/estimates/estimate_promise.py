@@ -49,11 +49,23 @@ class Promise:
         self.fact, self.place, self.duty = fact, track.place, track.pool.duty
 
 
+@value(frozen=True, slots=True)
+class Again:
+    """A look at a call that waits already: the outlook of that moment, and the time by which its
+    caller was to be connected."""
+
+    at: float
+    outlook: Outlook
+    high_at: float
+
+
 @dataclass(slots=True)
 class Track:
     """A waiting call. ``bounds`` are the calibrated scores of when it joined: they stay its
     own, so that no promise grows because we learned to promise less. ``first`` is the outlook
-    of that moment, None where an agent was free or where this call is not scored."""
+    of that moment, None where an agent was free or where this call is not scored. What is told
+    later has ``later_bounds`` (None: the same); of a scored call ``again`` are the looks at it
+    since, and ``shadow`` is what its caller would have been promised by now."""
 
     pool: Pool
     place: Place
@@ -65,8 +77,17 @@ class Track:
     offers: int = 0
     is_callback: bool = False
     resting: bool = False
-    first: Outlook | None = None
     promise: Promise | None = None
+    first: Outlook | None = None
+    later_bounds: tuple[float, float] | None = None
+    again: tuple[Again, ...] = ()
+    shadow: Promise | None = None
+
+    def bounds_at(self, now: float) -> tuple[float, float]:
+        """Those of what is told on arrival, and again later."""
+        if self.later_bounds is None or now <= self.joined:
+            return self.bounds
+        return self.later_bounds
 
 
 def track_of(kept: PlaceKept, pool: Pool, bounds: tuple[float, float]) -> Track:

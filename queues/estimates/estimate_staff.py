@@ -104,6 +104,7 @@ class Pool:
         "learned",
         "line",
         "overtakers",
+        "probes",
         "rivals",
         "rules",
         "scale",
@@ -129,6 +130,7 @@ class Pool:
         self.duty = 0
         self.known = -1
         self.unscored = 0
+        self.probes: list[str] = []  # scored calls, the one to be looked at again first
         self.scale = 1.0
         self.rivals: list[tuple[Pool, float, float]] = []
         self.overtakers: list[tuple[Pool, float]] = []
@@ -195,6 +197,7 @@ class Staff:
         self.workers: dict[str, Worker] = {}
         self.pools: dict[Kind, Pool] = {}
         self.quantiles = Quantiles()
+        self.later = Quantiles()
         self._rules = rules
         self._learned: dict[str, Learned] = {}
         self._serving: dict[str, list[Group]] = {}  # queue -> groups
@@ -236,7 +239,7 @@ class Staff:
         found = self._learned.get(queue)
         if found is None:
             rules = self._rules.queue(queue) or QueueRules()
-            found = self._learned[queue] = Learned(rules.wrap_up_s, self.quantiles)
+            found = self._learned[queue] = Learned(rules.wrap_up_s, self.quantiles, self.later)
         return found
 
     def pool(self, kind: Kind) -> Pool:
@@ -253,6 +256,13 @@ class Staff:
         """The pool of a kind of call, for a look: one that is begun for it is not kept, so that
         asking changes nothing."""
         return self.pools.get(kind) or self._begin(kind)
+
+    def trial(self, kind: Kind) -> Pool:
+        """A refreshed pool of this kind without calls, the asker's to change; the one that is
+        kept is among its rivals."""
+        pool = self._begin(kind)
+        self.refresh(pool)
+        return pool
 
     def _begin(self, kind: Kind) -> Pool:
         only = kind.queue[len(PERSONAL) :] if kind.queue.startswith(PERSONAL) else kind.only

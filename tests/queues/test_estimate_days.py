@@ -27,8 +27,8 @@ def test_four_waits_of_five_are_as_told(shape: str, seed: int) -> None:
     assert 0.75 <= stayed.coverage <= 0.85
     assert 0.05 <= first.below / first.count <= 0.15
     assert 0.05 <= first.above / first.count <= 0.15
-    # What is told later is not scored at enqueue; it stays close, and is no longer than true.
-    assert 0.68 <= outcome.later.coverage <= 0.9
+    # What is told again is scored apart, and may not grow without a reason.
+    assert 0.74 <= outcome.later.coverage <= 0.87
     # An interval of 80 % would be useless if it were wide: in a long line it is not.
     assert first.width / first.count < 1.7
 
