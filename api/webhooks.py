@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
@@ -26,9 +25,17 @@ MessageId = Annotated[str, Path(pattern=r"^msg_[0-9A-Za-z_-]{1,120}$")]
 State = Literal["waiting", "delivered", "given-up"]
 
 
+class Counts(Shape):
+    """Messages of an endpoint by their state."""
+
+    waiting: int
+    delivered: int
+    given_up: int
+
+
 class EndpointView(Shape):
     """``state``: ``gone`` after a 410, until it is resumed; ``unknown``: it is configured no more
-    and only has messages left. ``messages`` counts them by state."""
+    and only has messages left."""
 
     name: str
     host: str | None
@@ -37,7 +44,7 @@ class EndpointView(Shape):
     tried_again_at: datetime | None
     events: list[Kind]
     caller: Literal["masked", "full"] | None
-    messages: dict[State, int]
+    messages: Counts
 
 
 class EndpointList(Shape):
@@ -60,9 +67,9 @@ class MessageView(Shape):
 
 
 class MessageWhole(MessageView):
-    """With the body that is sent."""
+    """``body`` is what is sent, as it is signed: JSON."""
 
-    body: dict[str, Any]
+    body: str
 
 
 class MessagePage(Shape):
@@ -91,8 +98,7 @@ async def list_webhooks(engine: TheEngine, who: Admin) -> EndpointList:
     """All endpoints, those that left messages behind included."""
     counts = await ask(engine.webhooks.store.counts())
     names = sorted({*engine.webhooks.endpoints, *counts})
-    none = dict.fromkeys(STATES, 0)
-    return EndpointList(items=[_endpoint(engine, name, counts.get(name, none)) for name in names])
+    return EndpointList(items=[_endpoint(engine, name, counts.get(name, {})) for name in names])
 
 
 @router.get("/webhooks/{endpoint}/messages", responses=declared(NotFoundError, UnavailableError))
@@ -122,7 +128,7 @@ async def get_message(
 ) -> MessageWhole:
     """One message with its body."""
     found = await _stored(engine, endpoint, message)
-    return MessageWhole.model_validate({**_message(found), "body": json.loads(found.message.body)})
+    return MessageWhole.model_validate({**_message(found), "body": found.message.body})
 
 
 @router.post(
@@ -162,7 +168,7 @@ async def resume_webhook(endpoint: EndpointName, engine: TheEngine, who: Admin) 
     _configured(engine, endpoint)
     counts = await ask(engine.webhooks.store.counts())
     engine.webhooks.resume(endpoint)
-    return _endpoint(engine, endpoint, counts.get(endpoint, dict.fromkeys(STATES, 0)))
+    return _endpoint(engine, endpoint, counts.get(endpoint, {}))
 
 
 def _configured(engine: Engine, endpoint: str) -> None:
@@ -179,7 +185,8 @@ async def _stored(engine: Engine, endpoint: str, message: str) -> Stored:
 
 def _endpoint(engine: Engine, name: str, counts: dict[str, int]) -> EndpointView:
     endpoint = engine.webhooks.endpoints.get(name)
-    values: dict[str, object] = {"name": name, "messages": counts}
+    numbers = {state.replace("-", "_"): counts.get(state, 0) for state in STATES}
+    values: dict[str, object] = {"name": name, "messages": numbers}
     if endpoint is None:
         values |= {"host": None, "state": "unknown", "problem": None, "tried_again_at": None}
         return EndpointView.model_validate({**values, "events": [], "caller": None})

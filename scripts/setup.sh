@@ -35,6 +35,7 @@ missing_packages() {
     has baresip || echo baresip-core
     has espeak-ng || echo espeak-ng
     has redis-server || echo redis-server
+    has openssl || echo openssl
     postgres_is_there || echo postgresql
     has gcc || echo gcc
     [[ -e /usr/include/stdio.h ]] || echo libc6-dev

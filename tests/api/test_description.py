@@ -16,7 +16,8 @@ from tests.api.fakes import Node
 OPEN = {"is_alive", "is_ready"}
 OPERATIONS = {
     "add_comment", "cancel_callback", "change_place", "change_presence", "close_ticket",
-    "end_wrap_up", "extend_wrap_up", "get_agent", "get_call", "get_me", "get_message", "get_metrics",
+    "end_wrap_up", "extend_wrap_up", "get_agent", "get_call", "get_me", "get_message",
+    "get_metrics",
     "get_place", "get_queue", "get_recording", "get_recording_audio", "get_ticket", "get_why",
     "give_disposition", "hang_up", "is_alive", "is_ready", "list_agents", "list_breaks",
     "list_callbacks", "list_calls", "list_messages", "list_queues", "list_tickets",
