@@ -187,7 +187,7 @@ class Deliverer:
 
     def _complain(self, problem: str) -> None:
         if problem and problem != self.store_problem:
-            log.warning("webhook %s waits for the database: %s", self.name, problem)
+            log.warning("webhook %s cannot read or write its outbox: %s", self.name, problem)
         self.store_problem = problem
 
 

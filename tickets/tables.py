@@ -146,7 +146,7 @@ webhook_outbox = Table(
     _text("why"),
     _time("settled_at"),
     Column("body", Text, nullable=False),
-    Index(None, "endpoint", "state", "due_at"),
+    Index(None, "endpoint", "state", "due_at", "seq", "place"),
     Index(None, "endpoint", "state", "seq"),
     Index(None, "endpoint", "call", "seq"),
 )

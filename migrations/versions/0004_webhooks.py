@@ -31,11 +31,12 @@ def upgrade() -> None:
         sa.Column("body", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("endpoint", "seq", "place", name="pk_webhook_outbox"),
     )
-    for column in ("state_due_at", "state_seq", "call_seq"):
-        first, _, second = column.partition("_")
-        op.create_index(
-            f"ix_webhook_outbox_endpoint_{column}", "webhook_outbox", ["endpoint", first, second]
-        )
+    for columns in (
+        ["endpoint", "state", "due_at", "seq", "place"],
+        ["endpoint", "state", "seq"],
+        ["endpoint", "call", "seq"],
+    ):
+        op.create_index(f"ix_webhook_outbox_{'_'.join(columns)}", "webhook_outbox", columns)
 
 
 def downgrade() -> None:

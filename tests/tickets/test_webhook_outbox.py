@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from config.store import migrate, open_database
 from config.webhooks import KINDS, Endpoint
 from recordings.store import RecordingRows
 from router.entry import Entry
@@ -146,6 +148,27 @@ async def test_the_first_of_each_call_comes_first(database: AsyncEngine) -> None
         ("c0", "call.ended", 1),
     ]
     assert await store.heads("bank", 8) == []
+
+
+async def test_a_long_backlog_is_not_sorted_for_each_look(tmp_path: Path) -> None:
+    """20,000 rows that wait cost 35 ms a look when the order was not the index's."""
+    engine = open_database("sqlite", tmp_path)
+    await migrate(engine)
+    asked: list[tuple[str, object]] = []
+
+    def note(connection: object, cursor: object, text: str, values: object, *more: object) -> None:
+        asked.append((text, values))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    await OutboxStore(engine).heads("crm", 8)
+    text, values = asked[-1]
+    async with engine.connect() as connection:
+        found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)  # type: ignore[arg-type]
+        plan = " / ".join(str(row[3]) for row in found)
+    await engine.dispose()
+    assert "TEMP B-TREE" not in plan
+    assert "ix_webhook_outbox_endpoint_state_due_at_seq_place" in plan
+    assert "ix_webhook_outbox_endpoint_call_seq" in plan
 
 
 async def test_in_the_end_all_of_a_call_was_there_in_order(database: AsyncEngine) -> None:
