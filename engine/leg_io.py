@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.workers import Workers
 from router.events import LegQuality
 from router.inputs import Cause
 from router.media.client import WorkerClient
@@ -39,6 +40,7 @@ class LegIo:
     media_over: bool = False  # an engine that died had it closed: the leg's end comes again
     opening: bool = False  # the worker was asked for a session and did not answer yet
     invite: Callable[[], None] = lambda: None  # of a leg out: what to do once there is media
+    again: Callable[[], None] | None = None  # its worker died: asks the next one for the session
 
 
 def absent(worker: str) -> WorkerClient:
@@ -46,6 +48,12 @@ def absent(worker: str) -> WorkerClient:
     client = WorkerClient(0, lambda *_: None, lambda _: None, lambda _: None)
     client.name = worker
     return client
+
+
+def home_of(workers: Workers, call: str) -> WorkerClient | None:
+    """A call's worker; for one that died what stands for it until the next is there."""
+    name = workers.home_of(call)
+    return workers.home(call) or (absent(name) if name else None)
 
 
 def quality(leg: str, figures: LegFigures) -> LegQuality:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from config.errors import PeerError
-from engine.leg_io import LegIo, quality
+from engine.leg_io import LegIo, home_of, quality
 from engine.phone import Phone
 from engine.tasks import Tasks
 from engine.turns import Turns, register
@@ -145,7 +145,7 @@ class Legs:
 
     def _prepare(self, call: Call, effect: do.Dial) -> None:
         """A media session shows to nobody: it is opened while the offer is being written."""
-        worker = self._workers.home(call.id)
+        worker = home_of(self._workers, call.id)
         if worker is None or effect.hops < 1 or effect.leg in self.by_id:
             return
         try:
@@ -170,7 +170,7 @@ class Legs:
         if effect.hops < 1:  # RFC 3261 16.3, for a B2BUA too (RFC 7332): a loop ends here
             self._turns.feed(call.id, on.LegGone(effect.leg, "unreachable", "too many hops"))
             return
-        worker = self._workers.home(call.id)
+        worker = home_of(self._workers, call.id)
         try:
             target, credentials, caller = self._places.target(leg.agent, effect.target)
         except PeerError as error:
@@ -287,6 +287,9 @@ class Legs:
         def opened(answer: media.Answer) -> None:
             io.opening = False
             if not isinstance(answer, media.Opened):
+                if not io.worker.connected and not io.leaving and io.id in self.by_id:
+                    io.opening, io.again = True, lambda: self._open(io, call, then)
+                    return  # there will be another in a moment (engine.rebuild)
                 reason = answer.reason if isinstance(answer, media.Refused) else "worker lost"
                 log.error("leg %s: no media: %s", io.id, reason)
                 if io.incoming and not io.leaving:

@@ -31,6 +31,10 @@ class Rebuild:
             io.worker = client
             io.media_over = io.id in closed
         lost = [io for io in mine if io.port and io.id not in there | closed]
+        for io in mine:
+            if io.again is not None:  # it had no session yet
+                again, io.again = io.again, None
+                again()
         if not lost:
             return
         log.warning("media worker %s: %d sessions are made again", name, len(lost))

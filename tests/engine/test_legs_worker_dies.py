@@ -1,0 +1,72 @@
+"""A media worker dies before it has opened a leg's session: the next one in its place does."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.leg_io import home_of
+from engine.rebuild import Rebuild
+from router.events import CallEnded
+from router.media import protocol as media
+from router.sip import effects as sip
+from tests.engine.desk import Desk, description
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def dies(desk: Desk) -> None:
+    """As the client tells it: what was asked is refused, the connection is gone."""
+    desk.workers.worker.connected = False
+    desk.workers.refuses = "worker w0 is gone"
+    desk.workers.release()
+
+
+def comes_back(desk: Desk) -> None:
+    desk.workers.worker.connected = True
+    desk.workers.refuses = ""
+    desk.workers.held = False
+    rebuild = Rebuild(desk.turns, desk.legs, desk.taping, 15.0)
+    rebuild.back("w0", desk.workers.worker, set(), set())
+
+
+def test_a_caller_who_comes_at_that_moment_is_picked_up_a_little_later(desk: Desk) -> None:
+    desk.workers.held = True
+    desk.invite()
+    dies(desk)
+    assert desk.phone.said == []
+    comes_back(desk)
+    assert [said[:2] for said in desk.phone.said] == [("answer", "in1")]
+    assert [opened.session for opened in desk.workers.of(media.Open)] == ["in1", "in1"]
+    assert desk.journal.facts(CallEnded) == []
+
+
+def test_an_agent_who_is_rung_at_that_moment_is_rung_a_little_later(desk: Desk) -> None:
+    call = desk.call()
+    desk.workers.held = True
+    desk.agent_ready()
+    dies(desk)
+    assert desk.invited_legs() == []
+    comes_back(desk)
+    (leg,) = desk.invited_legs()
+    desk.phone.event(sip.Answered(leg, description()))
+    assert call.phase == "talking"
+
+
+def test_who_gives_up_meanwhile_is_forgotten(desk: Desk) -> None:
+    desk.workers.held = True
+    desk.invite()
+    dies(desk)
+    desk.phone.event(sip.Ended("in1", "cancel"))
+    assert desk.journal.facts(CallEnded)[0].outcome == "left-in-ivr"
+    comes_back(desk)
+    assert len(desk.workers.of(media.Open)) == 1
+
+
+def test_a_call_stays_with_its_worker_also_while_that_is_away(desk: Desk) -> None:
+    desk.workers.there = False
+    home = home_of(desk.workers, "c1")  # type: ignore[arg-type]
+    assert home is not None
+    assert (home.name, home.connected) == ("w0", False)
