@@ -262,16 +262,9 @@ class Engine(People):
         self.turns.resume()
         self.workers.settled()
         recovery.close_files(self, settled.open_files)
-        await self._parts.finisher.start()
-        self.recordings_failed = stores.subscribe_recordings(
-            self.journal,
-            self.clock,
-            self._parts.finisher,
-            self.recordings_dir,
-            self.settings.data_dir,
-        )
         self.liveness.start()
         self._tasks.start(self._know_callers())
+        self._tasks.start(self._finish_recordings())
         keys, common = self._parts.secrets.webhooks, self.settings.webhooks
         self.webhooks.start(makes_senders(keys, common, self.clock, self.version))
         await self.transport.start()
@@ -286,6 +279,13 @@ class Engine(People):
         at = self.clock.now() + READ_FIRST_S
         self.timers.release(at)
         self.timers.set("held reports", at, self.workers.release)
+
+    async def _finish_recordings(self) -> None:
+        await self._parts.finisher.start()
+        parts, folder = self._parts, self.settings.data_dir
+        self.recordings_failed = stores.subscribe_recordings(
+            self.journal, self.clock, parts.finisher, self.recordings_dir, folder
+        )
 
     async def _know_callers(self) -> None:
         """Earlier calls from the records; nobody waits for them, a store that is away has none."""
