@@ -8,8 +8,9 @@ import signal
 from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
-from engine.line import Line
+from engine.line import VARIABLE, Line, pair
 from engine.lineage import end_with_the_parent
+from router import pulse
 
 STEADY_S = 3.0  # who worked so long ended for a reason of the moment
 PAUSES_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -56,6 +57,56 @@ class Backoff:
 def killed(code: int) -> bool:
     """By somebody else: the end of this status or -signal is not of the process' own making."""
     return code < 0 and -code not in _OF_ITS_OWN
+
+
+class Started(NamedTuple):
+    """A process that begins, and what its parent has of it."""
+
+    pid: int
+    line: Line | None
+    pulse_fd: int
+
+
+def begin(command: Sequence[str], role: str = "") -> Started:
+    """Start a process that has a pulse; one with a ``role`` has a line, too."""
+    environment, inherited, line = dict(os.environ), [], None
+    environment.setdefault("MALLOC_ARENA_MAX", "2")  # threads that mostly wait need no more
+    if role:
+        line, theirs = pair()
+        environment[VARIABLE] = f"{theirs.fileno()} {role}"
+        inherited = [theirs.fileno()]
+    fd = pulse.pulse_fd()
+    environment[pulse.VARIABLE] = str(fd)
+    pid = start(command, environment, [*inherited, fd])
+    if line is not None:
+        theirs.close()
+    return Started(pid, line, fd)
+
+
+def take_back(started: Started) -> None:
+    """End a process that should not have begun."""
+    kill(started.pid, signal.SIGKILL)
+    os.waitpid(started.pid, 0)
+    os.close(started.pulse_fd)
+    if started.line is not None:
+        started.line.close()
+
+
+def to_inherit(started: Started) -> tuple[int, int, int]:
+    """For a program that takes this process' place: the pid, and descriptors that outlive exec."""
+    line = started.line.fileno() if started.line is not None else -1
+    for fd in (line, started.pulse_fd):
+        os.set_inheritable(fd, True)
+    return started.pid, line, started.pulse_fd
+
+
+def inherited(numbers: tuple[int, int, int]) -> Started:
+    """The same in the program that took its place."""
+    pid, fd, pulse_fd = numbers
+    line = Line.of(fd)
+    line.socket.setblocking(False)
+    os.set_inheritable(pulse_fd, False)
+    return Started(pid, line, pulse_fd)
 
 
 def start(command: Sequence[str], environment: dict[str, str], inherited: Iterable[int]) -> int:

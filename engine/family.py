@@ -10,12 +10,12 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from engine.children import Child, kill, reap, reap_orphans, start
-from engine.line import VARIABLE, Heard, pair
+from engine.children import Child, Started, kill, reap, reap_orphans
+from engine.line import Heard
 from engine.run_files import say
 from engine.vigil import Vigil
 from engine.waiting import Waiter
-from router import pulse
+from router.pulse import Pulse
 
 # The engine; what it is forked from; the same of the version that an upgrade brings; one of these
 # that is not wanted any more.
@@ -35,23 +35,14 @@ class Family:
     def child(self, name: str) -> Child | None:
         return next((child for child in self.by_pid.values() if child.name == name), None)
 
-    def begin(self, name: str, command: Sequence[str], role: str = "") -> None:
-        """Start a process; one with a ``role`` has a line to us."""
-        environment, inherited, line = dict(os.environ), [], None
-        environment.setdefault("MALLOC_ARENA_MAX", "2")  # threads that mostly wait need no more
-        if role:
-            line, theirs = pair()
-            environment[VARIABLE] = f"{theirs.fileno()} {role}"
-            inherited = [theirs.fileno()]
-        fd = pulse.pulse_fd()
-        environment[pulse.VARIABLE] = str(fd)
-        pid = start(command, environment, [*inherited, fd])
-        if line is not None:
-            theirs.close()
-        self.take_in(Child(name, pid, time.monotonic(), line), pulse.Pulse(fd))
-        os.close(fd)
+    def adopt(self, name: str, started: Started) -> None:
+        """A process that was started just now."""
+        self.take_in(
+            Child(name, started.pid, time.monotonic(), started.line), Pulse(started.pulse_fd)
+        )
+        os.close(started.pulse_fd)
 
-    def take_in(self, child: Child, its_pulse: pulse.Pulse) -> None:
+    def take_in(self, child: Child, its_pulse: Pulse) -> None:
         """One that is there already."""
         self.by_pid[child.pid] = child
         self._vigil.watch(child.pid, its_pulse)

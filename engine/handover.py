@@ -46,6 +46,8 @@ class SupervisorPlan(NamedTuple):
     worker_stop_s: float = 5.0
     streams_max: int = 0  # SIP streams that are kept open while no engine runs
     spare: bool = True  # keep what engines are forked from while one runs
+    # A spare that loads already: its pid, our end of its line, its pulse (engine.children).
+    first: tuple[int, int, int] | None = None
     start_s: float = 20.0  # how long a process that starts up may show no progress
 
     def to_json(self) -> str:
@@ -72,6 +74,7 @@ class SupervisorPlan(NamedTuple):
                     for item in fields["workers"]
                 ),
                 "engine": tuple(fields["engine"]),
+                "first": tuple(fields["first"]) if fields["first"] else None,
             }
         )
 

@@ -10,6 +10,7 @@ A pair of unix sockets (SOCK_SEQPACKET); a message is a JSON object of one packe
 
 | to a spare | |
 |---|---|
+| ``{"begin": true}`` | to one that is the first: the configuration is there to be read |
 | ``{"fork": true}``, an engine's line and pulse | fork one that has these |
 
 | from the engine | |

@@ -25,7 +25,7 @@ from typing import Any
 
 from config.errors import PeerError
 from engine.births import Births
-from engine.children import Backoff, Child, kill
+from engine.children import Backoff, Child, Started, begin, inherited, kill
 from engine.control import Control, callbacks_text, left_text
 from engine.family import ENGINE, NEXT, SPARE, SPARES, UNWANTED, Family
 from engine.handover import EXIT_CONFIG, Handover, SupervisorPlan, WorkerAt, control_path
@@ -94,6 +94,9 @@ class Supervisor:
 
     def run(self) -> int:
         adopt_orphans()
+        if self._plan.first is not None:
+            self._starts[SPARE] += 1
+            self._adopt(SPARE, inherited(self._plan.first), first=True)
         for name in (ENGINE, *(worker.name for worker in self._plan.workers)):
             self.start(name)
         while self._family.by_pid or not self._ending:
@@ -161,10 +164,14 @@ class Supervisor:
             self._bear()
             return
         self._starts[name] += 1
-        role = name if name in SPARES else ""
-        if name == SPARE and self._engine_waits:
-            role = "first"
-        self._family.begin(name, self._commands[name], role)
+        first = name == SPARE and self._engine_waits
+        role = "first" if first else name if name in SPARES else ""
+        self._adopt(name, begin(self._commands[name], role), first)
+
+    def _adopt(self, name: str, started: Started, first: bool = False) -> None:
+        self._family.adopt(name, started)
+        if first and started.line is not None:
+            started.line.say({"begin": True})
         self._write_state()
 
     def _bear(self) -> None:

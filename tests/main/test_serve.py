@@ -50,6 +50,11 @@ def test_the_engine_gets_the_configuration_from_wherever_it_starts(
 
 def test_the_plan_survives_the_way_to_the_supervisor() -> None:
     plan = plan_of(SETTINGS, Path("my.yaml"), "info")
+    assert SupervisorPlan.from_json(plan._replace(first=(4711, 5, 6)).to_json()).first == (
+        4711,
+        5,
+        6,
+    )
     assert SupervisorPlan.from_json(plan.to_json()) == plan
 
 
