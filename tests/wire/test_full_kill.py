@@ -196,7 +196,9 @@ def check_ears(folder: Path, workers: int) -> float:
 
 
 def _judge(house: House, killer: Killer) -> None:
-    made = calls_made(house.empty())
+    ended = house.empty()
+    assert house.presences() == {"available"}, "an agent was taken for one who does not answer"
+    made = calls_made(ended)
     records = check_tickets(house.system, made)
     for record in records:
         check_recording(house.system.folder, record, killer.kills)
