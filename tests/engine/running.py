@@ -145,6 +145,11 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+def children_of(pid: int) -> set[int]:
+    """Also those that ended and were not reaped."""
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
 def gone(pid: int) -> None:
     """Wait for the end of a process that is not our child."""
     with contextlib.suppress(ProcessLookupError):

@@ -98,6 +98,10 @@ def main(fifo: str, name: str, behaviour: str) -> None:
     if VARIABLE in os.environ:
         handover, line, life, its_own = load(fifo, say)
         behaviour = its_own or behaviour
+    if behaviour == "leaves a child" and os.fork() == 0:
+        os.setpgid(0, 0)
+        say("left", pid=os.getpid())
+        signal.pause()
     watched = {signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     say("started", handover=handover, group=os.getpgid(0), stdin=os.readlink("/proc/self/fd/0"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.engine.running import (
     Running,
     alive,
+    children_of,
     gone,
     handed_over,
     parent_of,
@@ -34,6 +35,8 @@ def test_engines_are_forks_of_one_spare(tmp_path: Path) -> None:
             assert running.state()["spare"] == spare
             assert parent_of(engine["pid"]) == running.process.pid
             running.up()
+        assert children_of(running.process.pid) == {spare["pid"], engine["pid"]}, "all reaped"
+        assert children_of(spare["pid"]) == set()
         running.process.send_signal(signal.SIGTERM)
         assert running.line()["what"] == "SIGTERM"
         status, said = running.ended()
@@ -42,6 +45,30 @@ def test_engines_are_forks_of_one_spare(tmp_path: Path) -> None:
         assert not alive(spare["pid"])
         assert not alive(engine["pid"])
     finally:
+        running.close()
+
+
+def test_what_an_engine_left_behind_is_reaped(tmp_path: Path) -> None:
+    """A process of its own group whose parent is killed becomes the supervisor's."""
+    running = Running(tmp_path, engine="leaves a child", workers=0, spare=True)
+    left: list[int] = []
+
+    def began() -> int:
+        """The engine; it and its child say so in any order."""
+        pids = {line["what"]: line["pid"] for line in running.lines(2)}
+        left.append(pids["left"])
+        assert parent_of(pids["left"]) == pids["started"]
+        return int(pids["started"])
+
+    try:
+        os.kill(began(), signal.SIGKILL)
+        began()
+        assert parent_of(left[0]) == running.process.pid
+        os.kill(left[0], signal.SIGKILL)
+        running.until(lambda: left[0] not in children_of(running.process.pid))
+    finally:
+        for pid in left[1:]:
+            os.kill(pid, signal.SIGKILL)
         running.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -81,3 +82,18 @@ def test_a_rehearsal_reads_the_configuration_and_connects_nothing(
     assert rehearse() == ""
     path.write_text("data_dir: [nonsense]\n")
     assert f"{path.name}" in rehearse()
+
+
+LOADED = """\
+import os
+import main.engine_process
+print(len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")))
+"""
+
+
+def test_what_is_loaded_starts_no_thread_and_opens_nothing() -> None:
+    """Engines are forks: a thread would be missing in them, a descriptor would be shared."""
+    said = subprocess.run(
+        [sys.executable, "-c", LOADED], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True
+    ).stdout
+    assert said.split() == [b"1", b"4"], "one thread; standard streams and the folder just listed"
