@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Self
@@ -20,6 +19,7 @@ from engine.journal_backlog import Backlog
 from engine.journal_file import Cursor, Entry, JournalError, Recovered, claim
 from engine.journal_notices import Notices
 from engine.journal_reader import Deliver, Pace, Subscription
+from engine.journal_recent import Recent
 from engine.journal_room import Room
 from engine.journal_shelf import JournalFigures, Shelf
 from engine.journal_writer import (
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 PENDING_BYTES_FULL = 8_388_608  # so much unwritten: ``full``, no new calls
 PENDING_BYTES_MAX = 67_108_864  # so much unwritten: append raises
-RECENT_ENTRIES = 2_048  # kept in memory for readers that keep up
 READ_ENTRIES = 512
 CLOSE_S_MAX = 5.0
 
@@ -75,7 +74,7 @@ class Journal:
         self._wall = wall
         self._durable_seq = recovered.last_seq
         self._backlog = Backlog(registry, recovered.last_seq, recovered.last_at)
-        self._recent: deque[Entry] = deque(maxlen=RECENT_ENTRIES)
+        self._recent = Recent()
         self._notices = Notices()
         self._readers: dict[str, Subscription] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -133,15 +132,21 @@ class Journal:
         waiting for a disk that does not take it (the engine should have heeded ``full``).
         """
         if self._closed or self._backlog.bytes > PENDING_BYTES_MAX:
-            raise MisuseError(
-                "the journal is closed"
-                if self._closed
-                else f"{self._backlog.bytes} bytes wait for the disk: {self._failed or 'too slow'}"
-            )
+            late = f"{self._backlog.bytes} bytes wait for the disk: {self._failed or 'too slow'}"
+            raise MisuseError("the journal is closed" if self._closed else late)
         entry = self._backlog.append(call, event, at)
         if self._soon is None and not self._writing:
             self._schedule()
         return entry
+
+    def keep(self, name: object, write: Callable[[], object]) -> None:
+        """Have a state written down, as it is when the next batch leaves: ``write`` appends it
+        then. Of one name the last ``write`` counts. One that raises is logged."""
+        if self._closed:
+            return
+        self._backlog.keep(name, write)
+        if self._soon is None and not self._writing:
+            self._schedule()
 
     def when_durable(self, seq: int, callback: Callable[[], None], *, urgent: bool = True) -> None:
         """Run the callback once all up to ``seq`` is on disk, in seq order; now if it is.
@@ -152,10 +157,8 @@ class Journal:
         if seq <= self._durable_seq:
             callback()
             return
-        if seq > self._backlog.last_seq:
-            raise MisuseError(
-                f"nothing was appended as {seq} yet, the last is {self._backlog.last_seq}"
-            )
+        if seq > self._backlog.group_seq:
+            raise MisuseError(f"nothing is {seq} yet, the last is {self._backlog.last_seq}")
         self._notices.once(seq, callback)
         if urgent and seq > self._backlog.handed_seq and not self._urgent:
             self._urgent = True
@@ -166,7 +169,7 @@ class Journal:
         """Return when everything appended up to now is durable."""
         if self._backlog.count:
             done = asyncio.Event()
-            self.when_durable(self._backlog.last_seq, done.set, urgent=urgent)
+            self.when_durable(self._backlog.group_seq, done.set, urgent=urgent)
             await done.wait()
 
     @property
@@ -178,16 +181,19 @@ class Journal:
         return self._backlog.last_seq
 
     @property
+    def group_seq(self) -> int:
+        """What to wait for until all that was appended or is to be kept up to now is safe."""
+        return self._backlog.group_seq
+
+    @property
     def last_at(self) -> float:
-        """The latest time in the log, also of former runs: the floor of the clock."""
+        """The latest time in the log, also of former runs."""
         return self._backlog.last_at
 
     @property
     def full(self) -> bool:
         """No new calls, please: no room is left, or the disk does not take what is appended.
-
-        Facts of the calls that are there are still taken.
-        """
+        Facts of the calls that are there are still taken."""
         late = self._backlog.bytes > PENDING_BYTES_FULL
         return self._shelf.full or late or self._room.short or bool(self._failed)
 
@@ -264,10 +270,8 @@ class Journal:
         )
 
     async def close(self) -> None:
-        """Write what is appended, end the readers and the thread.
-
-        A disk that does not take it within 5 s makes it an error in the log.
-        """
+        """Write what is appended, end the readers and the thread. A disk that does not take it
+        within 5 s makes it an error in the log."""
         if self._closed:
             return
         try:
@@ -280,7 +284,7 @@ class Journal:
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of everything without writing, as a crash would (tests, simulation)."""
+        """Let go of everything without writing, as a crash would."""
         self._closed = True
         for handle in (self._soon, self._timer):
             if handle is not None:
@@ -296,11 +300,7 @@ class Journal:
 
     def recent(self, after: int, limit: int) -> list[Entry] | None:
         """Durable entries from memory; None where ``after`` is older than what it holds."""
-        if not self._recent or after + 1 < self._recent[0].seq:
-            return None
-        start = after + 1 - self._recent[0].seq
-        # By index from the nearer end: who keeps up asks for the last few of thousands.
-        return [self._recent[at] for at in range(start, min(start + limit, len(self._recent)))]
+        return self._recent.take(after, limit)
 
     def cursor(self, after: int) -> Cursor:
         return Cursor(self._folder, self._registry, after)
@@ -337,10 +337,10 @@ class Journal:
         if self._writer is None or not (self._backlog.unhanded or self._roll or self._room.short):
             return
         roll, self._roll = self._roll, False
+        self._writing = True
         batch = self._backlog.batch(self._shelf.held, roll)
         if not self._backlog.unhanded:
             self._urgent = False
-        self._writing = True
         self._writer.put(batch)
 
     def _done(self, written: Written) -> None:
@@ -361,8 +361,8 @@ class Journal:
             self._schedule()
         self._recent.extend(entries)
         if entries:
-            self._durable_seq = batch.last
-            self._notices.durable(batch.last, entries)
+            self._durable_seq = entries[-1].seq
+            self._notices.durable(self._durable_seq, entries)
         for reader in self._readers.values():
             reader.wake()
         if written.began:

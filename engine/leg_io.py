@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.workers import Workers
+from router.effects import Dial, PickUp
 from router.events import LegQuality
 from router.inputs import Cause
 from router.media.client import WorkerClient
@@ -38,7 +39,7 @@ class LegIo:
     ear: Play | Bridge | None = None  # what the far end hears
     # Of this engine only:
     media_over: bool = False  # an engine that died had it closed: the leg's end comes again
-    opening: bool = False  # the worker was asked for a session and did not answer yet
+    doing: PickUp | Dial | None = None  # what waits for the worker's answer, a session
     invite: Callable[[], None] = lambda: None  # of a leg out: what to do once there is media
     again: Callable[[], None] | None = None  # its worker died: asks the next one for the session
 

@@ -107,7 +107,7 @@ class Legs:
                 self._turns.feed(call.id, on.LegUp(io.id))
             return
         io.internal = call.internal
-        self._open(io, call, self._answer)
+        self._open(io, call, effect, self._answer)
 
     def _answer(self, io: LegIo) -> None:
         assert io.local is not None
@@ -153,7 +153,7 @@ class Legs:
         except PeerError:
             return
         io = self._leg_out(call, effect.leg, worker, target)
-        self._open(io, call, lambda io: io.invite())
+        self._open(io, call, effect, lambda io: io.invite())
 
     def _leg_out(self, call: Call, leg: str, worker: WorkerClient, target: Target) -> LegIo:
         io = LegIo(leg, call.id, worker, False, target.flow.host, target=target)
@@ -198,8 +198,8 @@ class Legs:
         io.invite = invite
         if io.local is not None:  # also of an engine that died: the same INVITE again
             invite()
-        elif not io.opening:
-            self._open(io, call, lambda io: io.invite())
+        elif io.doing is None:
+            self._open(io, call, effect, lambda io: io.invite())
 
     def _not_dialled(self, call: Call, why: on.LegGone) -> None:
         io = self.by_id.get(why.leg)  # its media may have been opened
@@ -283,12 +283,14 @@ class Legs:
 
     # --- media -------------------------------------------------------------------------------
 
-    def _open(self, io: LegIo, call: Call, then: Callable[[LegIo], None]) -> None:
+    def _open(
+        self, io: LegIo, call: Call, doing: do.PickUp | do.Dial, then: Callable[[LegIo], None]
+    ) -> None:
         def opened(answer: media.Answer) -> None:
-            io.opening = False
+            io.doing = None
             if not isinstance(answer, media.Opened):
                 if not io.worker.connected and not io.leaving and io.id in self.by_id:
-                    io.opening, io.again = True, lambda: self._open(io, call, then)
+                    io.doing, io.again = doing, lambda: self._open(io, call, doing, then)
                     return  # there will be another in a moment (engine.rebuild)
                 reason = answer.reason if isinstance(answer, media.Refused) else "worker lost"
                 log.error("leg %s: no media: %s", io.id, reason)
@@ -312,7 +314,7 @@ class Legs:
             )
             then(io)
 
-        io.opening = True
+        io.doing = doing
         command = media.Open(io.id, ipv6=io.ipv6, timeout_s=self._timeout_s)
         self.ask(io, command, opened)
 

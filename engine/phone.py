@@ -95,13 +95,12 @@ class Phone:
                 events.append(item)
         touched = self._endpoint.registrar.take_touched()
         seq = self.on_touched(touched, cause) if touched else 0
-        before = self._journal.last_seq
         outer, self._after = self._after, []
         self._tell(events)
         self._keep()
         later, self._after = self._after, outer
-        if events and self._journal.last_seq > before:
-            seq = self._journal.last_seq
+        if events:
+            seq = self._journal.group_seq
         due = self._endpoint.next_deadline
         if due is not None and (self._due is None or due < self._due):
             self._due = due
@@ -128,7 +127,10 @@ class Phone:
             self.keep_again(leg)
 
     def keep_again(self, leg: str) -> None:
-        """Write the leg's state as it stands."""
+        """Write down how the leg is when the journal's next batch leaves."""
+        self._journal.keep(("leg", leg), partial(self._write, leg))
+
+    def _write(self, leg: str) -> None:
         kept = self._endpoint.keep(leg)
         data = _ENCODE(kept) if kept is not None else b""
         self._journal.append("", LegKept(leg, data), self._clock.now())

@@ -62,9 +62,9 @@ class Turns:
         self._held: deque[tuple[int, Call, do.Effect]] = deque()
         self._forget: list[tuple[str, Callable[[str], None]]] = []
         self._bound_to = 0
-        self._touched: dict[str, Call] = {}
         self._owed: dict[str, list[do.Effect]] = {}  # outer effects not performed, by call
-        self.keep: Callable[[Call, tuple[do.Effect, ...]], None] = lambda call, owed: None
+        # The state goes into the log with the turn's facts: one group, there whole or not at all.
+        self.keep: Callable[[Call], None] = lambda call: None
         self._running = False
         self._paused = False
         self._now = 0.0
@@ -124,7 +124,11 @@ class Turns:
         """Something of this call changed beside its core: keep it with this turn."""
         found = self.calls.get(call)
         if found is not None:
-            self._touched[call] = found
+            self.keep(found)
+
+    def owed(self, call: str) -> tuple[do.Effect, ...]:
+        """Outer effects of the call that wait for the disk."""
+        return tuple(self._owed.get(call, ()))
 
     def _begin(self) -> None:
         self._now = self.clock.now()
@@ -146,10 +150,8 @@ class Turns:
                 if call is None:
                     log.debug("input for a call that is gone: %s", type(happened).__name__)
                     continue
-                self._touched[call_id] = call
+                self.keep(call)
                 self._step(call, happened)
-            if self._touched:
-                self._keep()
             if not self._outbound:
                 break
             self._release()
@@ -157,16 +159,6 @@ class Turns:
             forgotten, self._forget = self._forget, []
             for call_id, forget in forgotten:
                 forget(call_id)
-
-    def _keep(self) -> None:
-        """The state after the turn stands in the log with the turn's facts: one batch of the
-        journal, that is there whole or not at all. What goes out is kept before it does."""
-        touched, self._touched = self._touched, {}
-        for call_id, call in touched.items():
-            try:
-                self.keep(call, tuple(self._owed.get(call_id, ())))
-            except Exception:
-                log.exception("call %s cannot be kept", call_id)
 
     def _step(self, call: Call, happened: Input) -> None:
         try:

@@ -81,20 +81,38 @@ class FakeJournal:
         self.flushes = 0
         self._waiting: list[tuple[int, int, Callable[[], None]]] = []
         self._live: list[Callable[[Entry], None]] = []
+        self._states: dict[object, Callable[[], object]] = {}
 
     @property
     def last_seq(self) -> int:
         return len(self.entries)
 
+    @property
+    def group_seq(self) -> int:
+        if not self.slow:
+            self.sync()
+        return self.last_seq + 1 if self._states else self.last_seq
+
+    def keep(self, name: object, write: Callable[[], object]) -> None:
+        self._states[name] = write
+
+    def end_group(self) -> None:
+        """Write down the states that are to be kept."""
+        states, self._states = self._states, {}
+        for write in states.values():
+            write()
+
     def append(self, call: str, event: object, at: float) -> Entry:
         entry = Entry(len(self.entries) + 1, at, call, event)
         self.entries.append(entry)
         if not self.slow:
-            self.sync()
+            self.sync(self.last_seq)
         return entry
 
     def sync(self, up_to: int | None = None) -> None:
         """Everything (or everything up to a number) is durable now."""
+        if up_to is None and self._states:
+            self.end_group()
         fresh = self.entries[self.durable_seq : up_to]
         self.durable_seq += len(fresh)
         while self._waiting and self._waiting[0][0] <= self.durable_seq:
@@ -104,7 +122,7 @@ class FakeJournal:
                 told(entry)
 
     def when_durable(self, seq: int, callback: Callable[[], None], *, urgent: bool = True) -> None:
-        assert seq <= self.last_seq, "nothing was appended under this number yet"
+        assert seq <= self.group_seq, "nothing was appended under this number yet"
         if seq <= self.durable_seq:
             callback()
         else:
@@ -125,6 +143,7 @@ class FakeJournal:
 
     def facts(self, kind: type | None = None) -> list[Any]:
         """The events so far, all or of one type."""
+        self.end_group()
         return [e.event for e in self.entries if kind is None or isinstance(e.event, kind)]
 
     def names(self, call: str | None = None) -> list[str]:

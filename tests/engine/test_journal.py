@@ -11,6 +11,7 @@ import pytest
 
 from config.errors import MisuseError
 from engine import journal as journal_module
+from engine import journal_backlog
 from engine.journal import Entry, Journal
 from engine.journal_writer import OsFiles
 from tests.engine.journal_fakes import Silent, Spoken, WeakDisk, registry
@@ -162,9 +163,73 @@ async def test_close_gives_up_on_a_dead_disk_and_says_so(
     assert "1 entries could not be written" in caplog.text
 
 
+async def test_a_state_is_written_once_with_its_group_as_it_is_then(tmp_path: Path) -> None:
+    """However often it changes before the disk takes the facts beside it."""
+    journal = opened(tmp_path)
+    count = 0
+
+    def write() -> None:
+        journal.append("c", Spoken("state", count), 2.0)
+
+    told: list[int] = []
+    for count in (1, 2, 3):
+        journal.append("c", Spoken("fact", count), 1.0)
+        journal.keep("c", write)
+    journal.when_durable(journal.group_seq, lambda: told.append(journal.durable_seq))
+    assert journal.group_seq == 4
+    await journal.flush()
+    assert told == [4]
+    spoken = [(entry.event.words, entry.event.count) for entry in journal.read()]  # type: ignore[attr-defined]
+    assert spoken == [("fact", 1), ("fact", 2), ("fact", 3), ("state", 3)]
+    count = 4
+    journal.keep("c", write)
+    await journal.flush()
+    assert (journal.durable_seq, journal.group_seq) == (5, 5)
+    await journal.close()
+
+
+async def test_a_state_that_cannot_be_written_costs_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = opened(tmp_path)
+    told: list[str] = []
+    journal.keep("bad", lambda: 1 / 0)
+    journal.when_durable(journal.group_seq, lambda: told.append("first"))
+    await turns(lambda: "bad cannot be kept" in caplog.text)
+    journal.keep("good", lambda: journal.append("c", Silent(), 1.0))
+    journal.when_durable(journal.group_seq, lambda: told.append("second"))
+    await journal.flush()
+    assert told == ["first", "second"]
+    await journal.close()
+    journal.keep("late", lambda: journal.append("c", Silent(), 1.0))
+
+
+async def test_half_a_group_is_not_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group larger than one write: a crash between its two writes cuts off both."""
+    monkeypatch.setattr(journal_backlog, "BATCH_BYTES", 200)
+
+    class Stalls(WeakDisk):
+        def sync(self, fd: int) -> None:
+            super().sync(fd)
+            self.broken = True  # what was written is there; the next write is not
+
+    disk = Stalls()
+    journal = opened(tmp_path, disk)
+    told: list[int] = []
+    for n in range(10):
+        entry = journal.append("c", Spoken("x" * 50, n), 1.0)
+        journal.when_durable(entry.seq, lambda seq=entry.seq: told.append(seq))  # type: ignore[misc]
+    await turns(lambda: bool(journal.failed))
+    assert (journal.durable_seq, told, list(journal.read())) == (0, [], [])
+    disk.sync = lambda fd: None  # type: ignore[method-assign]
+    await journal.flush()
+    assert told == list(range(1, 11))
+    await journal.close()
+
+
 async def test_misuse_is_refused(tmp_path: Path) -> None:
     journal = opened(tmp_path, sync=False)
-    with pytest.raises(MisuseError, match="nothing was appended as 1"):
+    with pytest.raises(MisuseError, match="nothing is 1 yet"):
         journal.when_durable(1, lambda: None)
     with pytest.raises(MisuseError, match="takes 1"):
         journal.append("c", Spoken("x" * 1_100_000), 1.0)

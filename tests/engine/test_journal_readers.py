@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import MisuseError
-from engine import journal as journal_module
+from engine import journal_recent
 from engine.journal import Entry, Journal, Pace
 from engine.journal_file import path_of, recover, segments
 from tests.engine.journal_fakes import Spoken, WeakDisk, registry
@@ -68,7 +68,7 @@ async def test_a_reader_gets_what_is_there_and_what_comes(tmp_path: Path, sync: 
 async def test_a_store_that_is_away_gets_the_same_again_and_the_log_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(journal_module, "RECENT_ENTRIES", 16)
+    monkeypatch.setattr(journal_recent, "RECENT_ENTRIES", 16)
     journal = opened(tmp_path, segment_bytes=500)
     store, other = Store(), Store()
     store.failures = 40

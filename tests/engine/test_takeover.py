@@ -54,6 +54,7 @@ def next_engine(
     flows: FlowSet = desk_module.FLOWS,
 ) -> Desk:
     """The engine that follows: phones and workers are there as they were."""
+    desk.journal.end_group()
     after = Desk(flows=flows, kept=desk.journal.entries[:up_to])
     after.phone.phones = desk.phone.phones
     after.phone.known = set(desk.phone.known) if known is None else known
@@ -99,8 +100,7 @@ def test_every_call_ends_once_with_its_caller(scene: Callable[[Desk], None]) -> 
     assert (ended.outcome, ended.agent) == (wanted.outcome, wanted.agent)
     assert again.turns.calls == {}
     assert again.floor.waiting() == desk.floor.waiting()
-    last = [entry for entry in again.journal.entries if isinstance(entry.event, CallKept)][-1]
-    assert last.event == CallKept(b""), "nothing is left to be done"
+    assert again.journal.facts(CallKept)[-1] == CallKept(b""), "nothing is left to be done"
 
 
 @every_scene
@@ -113,6 +113,7 @@ def test_whatever_was_durable_goes_on(
     class Marked(Turns):
         def _until_quiet(self) -> None:
             super()._until_quiet()
+            desk.journal.end_group()
             marks.append((desk.journal.last_seq, set(desk.phone.known)))
 
     monkeypatch.setattr(desk_module, "Turns", Marked)
@@ -150,6 +151,7 @@ def test_what_the_dead_engine_owed_is_performed() -> None:
     desk.journal.slow = True
     desk.call()
     desk.journal.sync()
+    desk.journal.end_group()
     entries = len(desk.journal.entries)
     assert "OfferMade" in desk.journal.names()
     after = next_engine(desk, entries, {"in1"})
@@ -198,6 +200,7 @@ def test_a_state_that_cannot_be_read_closes_its_call_and_no_other() -> None:
     desk = begun()
     first = desk.call("in1")
     desk.call("in2")
+    desk.journal.end_group()
     desk.journal.append(first.id, CallKept(b"\x00rubbish"), desk.clock.now())
     after = next_engine(desk)
     (ended,) = after.journal.facts(CallEnded)
@@ -226,16 +229,13 @@ def test_the_state_of_a_call_is_small() -> None:
 def test_the_media_of_a_phone_that_is_dialled_again_stays() -> None:
     """The dead engine may have sent the INVITE: the phone speaks to the port that it names."""
     desk = begun()
-    scenes.ringing(desk)
-    dialled = [
-        (entry.seq, effect.leg)
-        for entry in desk.journal.entries
-        if isinstance(entry.event, CallKept) and entry.event.data
-        for effect in CODEC.decode(entry.event.data).outer
-        if isinstance(effect, do.Dial)
-    ]
-    seq, leg = dialled[0]
-    after = Desk(kept=desk.journal.entries[:seq])
+    desk.agent_ready()
+    desk.journal.slow = True
+    desk.call()
+    desk.journal.sync()
+    kept = CODEC.decode(desk.journal.facts(CallKept)[-1].data)
+    (leg,) = (effect.leg for effect in kept.outer if isinstance(effect, do.Dial))
+    after = Desk(kept=desk.journal.entries)
     after.phone.phones = desk.phone.phones
     after.turns.pause()
     settled = recovery.settle(
@@ -243,11 +243,24 @@ def test_the_media_of_a_phone_that_is_dialled_again_stays() -> None:
         supervisor=SUPERVISOR,
         phones=lambda: ["anna", "boris"],
     )
-    assert leg not in after.legs.by_id
     assert after.legs.is_ours(leg)
     for io in after.legs.by_id.values():
         io.worker = after.workers.worker
     settled.takeover.go_on()
     after.turns.resume()
-    assert leg in after.legs.by_id
+    assert after.legs.by_id[leg].port
+    assert "invite" in after.phone.verbs(leg)
     assert after.legs.owed == set()
+
+
+def test_what_waited_for_a_worker_is_asked_again() -> None:
+    """Performed, but not to its end: the caller's media session was asked for and not there."""
+    desk = begun()
+    desk.workers.held = True
+    desk.invite("in1")
+    (call,) = desk.turns.calls.values()
+    assert desk.turns.owed(call.id) == ()
+    desk.turns.touch(call.id)
+    after = next_engine(desk)
+    assert after.phone.verbs("in1") == ["answer"]
+    assert [call.phase for call in after.turns.calls.values()] == ["waiting"]

@@ -94,7 +94,8 @@ class Agenda:
 
 
 class Disk:
-    """A journal whose entries become durable when its disk gets to it."""
+    """A journal whose entries become durable when its disk gets to it: a group at a time, as what
+    was appended before the write began. States are written down as the group ends."""
 
     generation = 1
     full = False
@@ -108,13 +109,19 @@ class Disk:
         self.recovered = SimpleNamespace(held=0)
         self.on_durable: Callable[[Entry], None] = lambda entry: None
         self._waiting: list[tuple[int, Callable[[], None]]] = []
+        self._states: dict[object, Callable[[], object]] = {}
+        self._writing = False
 
     def append(self, call: str, event: object, at: float) -> Entry:
         self.last_seq += 1
         entry = Entry(self.last_seq, at, call, event)
         self.entries.append(entry)
-        self._agenda.after(self._random.choice((0.0005, 0.002, 0.03)), self._sync)
+        self._write_soon()
         return entry
+
+    def keep(self, name: object, write: Callable[[], object]) -> None:
+        self._states[name] = write
+        self._write_soon()
 
     def when_durable(self, seq: int, callback: Callable[[], None]) -> None:
         if seq <= self.durable_seq:
@@ -122,11 +129,29 @@ class Disk:
         else:
             self._waiting.append((seq, callback))
 
-    def _sync(self) -> None:
+    def _write_soon(self) -> None:
+        if not self._writing:
+            self._writing = True
+            self._agenda.after(0.0, self._hand_over)
+
+    def _hand_over(self) -> None:
         if self.dead:
             return
-        fresh = self.entries[self.durable_seq :]
-        self.durable_seq = self.last_seq
+        states, self._states = self._states, {}
+        for write in states.values():
+            write()
+        group = self.last_seq
+        delay = self._random.choice((0.0005, 0.002, 0.03))
+        self._agenda.after(delay, lambda: self._synced(group))
+
+    def _synced(self, group: int) -> None:
+        if self.dead:
+            return
+        self._writing = False
+        fresh = self.entries[self.durable_seq : group]
+        self.durable_seq = group
+        if self.last_seq > group or self._states:
+            self._write_soon()
         for entry in fresh:
             self.on_durable(entry)
         due = [call for seq, call in self._waiting if seq <= self.durable_seq]
