@@ -83,6 +83,18 @@ class KeptCall:
     outer: tuple[object, ...] = ()
 
 
+_LASTING = (
+    call.CallRules,
+    sip.Flow,
+    target.Target,
+    sdp.LocalMedia,
+    sdp.Negotiated,
+    media.Update,
+    media.Play,
+    media.Bridge,
+    media.Record,
+)
+
 CODEC = Codec(
     (
         KeptCall,
@@ -91,7 +103,6 @@ CODEC = Codec(
         Position,
         CallerFacts,
         call.Call,
-        call.CallRules,
         call.Leg,
         call.Offer,
         call.Attempt,
@@ -115,13 +126,7 @@ CODEC = Codec(
         ivr.Audio,
         ivr.Speech,
         ivr.Phrase,
-        sip.Flow,
-        target.Target,
-        sdp.LocalMedia,
-        sdp.Negotiated,
-        media.Update,
-        media.Play,
-        media.Bridge,
-        media.Record,
-    )
+        *_LASTING,
+    ),
+    lasting=_LASTING,
 )

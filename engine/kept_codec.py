@@ -18,14 +18,20 @@ from config.errors import MisuseError
 
 NAME = "."  # the key that holds a dataclass's name; no identifier is like that
 
+MADE_MAX = 4_096  # a few for each call in progress
+
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class Codec:
     """Knows these dataclasses, by their module and name. Sequences come back as tuples,
-    mappings as dicts; anything else than dataclasses, these and plain values is MisuseError."""
+    mappings as dicts; anything else than dataclasses, these and plain values is MisuseError.
 
-    def __init__(self, types: Iterable[type]) -> None:
+    ``lasting``: those of them whose instances never change and are met again and again; their
+    bytes are made once.
+    """
+
+    def __init__(self, types: Iterable[type], lasting: Iterable[type] = ()) -> None:
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
         self._kinds: dict[str, tuple[type, frozenset[str]]] = {}
@@ -38,6 +44,9 @@ class Codec:
             self._kinds[name] = (kind, frozenset(fields))
             defaults = tuple((field.name, field.default) for field in dataclasses.fields(kind))
             self._shapes[kind] = (name, defaults, attrgetter(*fields) if fields else None)
+        self._lasting = frozenset(lasting)
+        # By identity, with the object itself, so that no other can have its number meanwhile.
+        self._made: dict[int, tuple[object, msgspec.Raw]] = {}
 
     def encode(self, state: object) -> bytes:
         return self._encode(self._plain(state))
@@ -54,6 +63,22 @@ class Codec:
             return [self._plain(item) for item in state]  # type: ignore[attr-defined]
         if isinstance(state, Mapping):
             return {key: self._plain(item) for key, item in state.items()}
+        if kind in self._lasting:
+            return self._lasting_plain(state)
+        return self._fields(state)
+
+    def _lasting_plain(self, state: object) -> msgspec.Raw:
+        known = self._made.get(id(state))
+        if known is not None:
+            return known[1]
+        if len(self._made) >= MADE_MAX:
+            self._made.clear()
+        raw = msgspec.Raw(self._encode(self._fields(state)))
+        self._made[id(state)] = (state, raw)
+        return raw
+
+    def _fields(self, state: object) -> dict[str, object]:
+        kind = type(state)
         shape = self._shapes.get(kind)
         if shape is None:
             raise MisuseError(f"{kind.__name__} cannot be kept")
