@@ -24,13 +24,12 @@ from router.sip.leg import Asked, Leg, Outstanding, Reliable, Transfer, Unacked
 from router.sip.message import Headers, Request, Response
 from router.sip.session_timer import SessionTimer
 from router.sip.target import Credentials
-from router.sip.transaction_state import NEVER, Transaction
+from router.sip.transaction_state import NEVER, Transaction, is_idle
 
 # What fell due while nobody listened waits so long for what waits in the sockets: the ACK that
 # would have come in time must not be late because we were.
 GRACE_S = 1.0
 
-_IDLE = frozenset({"accepted", "completed", "confirmed"})
 _FATAL = frozenset({"expire", "invite expires"})
 
 
@@ -192,11 +191,13 @@ class Adoption:
         self, leg_id: str, kept: KeptTransaction, call: Outstanding | None, leg: Leg | None
     ) -> None:
         core, ends_at = self._core, NEVER if kept.ends_at is None else kept.ends_at
-        if kept.state in _IDLE:
-            if ends_at <= self._now:
+        resend_at = NEVER if kept.resend_at is None else kept.resend_at
+        idle = is_idle(kept.kind, kept.state)
+        if ends_at <= self._now:
+            if idle or kept.state == "completed":
                 return
-        else:
-            ends_at = self._late(ends_at)
+            # its answer may wait in a socket; asking is over
+            ends_at, resend_at = self._now + GRACE_S, NEVER
         tx = Transaction(
             id=kept.id,
             kind=kept.kind,
@@ -210,20 +211,20 @@ class Adoption:
             merge_key=kept.merge_key,
             rfc2543=kept.rfc2543,
             owner=leg_id,
-            resend_at=NEVER if kept.resend_at is None else kept.resend_at,
+            resend_at=resend_at,
             resend_event=kept.resend_event,
             resend_interval=kept.resend_interval,
             ends_at=ends_at,
             ends_event=kept.ends_event,
         )
         unacked = None if leg is None else leg.unacked
-        if call is not None and kept.state not in _IDLE:
+        if call is not None and not idle:
             tx.data = call.request.encode()
             if kept.kind == "invite-client":
                 tx.request = call.request
         elif unacked is not None and unacked.tx == kept.id:
             tx.data = unacked.response.encode()
-        core.transactions.adopt(tx)
+        core.transactions.adopt(tx, self._now)
         if self._is_lost(_flow(kept.flow)):
             self._find_a_way(tx, call)
 
@@ -237,7 +238,7 @@ class Adoption:
             return
         if call is not None:
             core.transactions.move(tx.id, call.flow)
-        if tx.state not in _IDLE:
+        if not tx.is_idle:
             core.alarms.set(tx.id, "resend", self._now)
 
     # --- times and streams -----------------------------------------------------------------------

@@ -203,11 +203,11 @@ class Transactions:
         """An open transaction, to be kept."""
         return self._machine.open.get(tx)
 
-    def adopt(self, tx: Transaction) -> None:
+    def adopt(self, tx: Transaction, now: float) -> None:
         """Take a transaction of another process, its timers as they stand. One that is here
         already stays."""
         if tx.id not in self._machine.open:
-            self._machine.adopt(tx)
+            self._machine.adopt(tx, now)
 
     def move(self, tx: str, flow: Flow) -> None:
         """What the transaction sends goes over ``flow`` from now on."""

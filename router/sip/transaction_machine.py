@@ -35,7 +35,6 @@ _TAKEN = frozenset({"From", "Call-ID", "Route"})
 
 _TRYING_S = 0.2  # RFC 3261 17.2.1
 
-_IDLE = frozenset({"accepted", "completed", "confirmed"})
 _NO_NEWS = frozenset({"1xx", "timer 100"})
 
 
@@ -73,8 +72,10 @@ class Machine:
         """Start the timers that a fresh transaction runs."""
         self._start(tx, INITIAL_TIMERS[tx.kind], now, out)
 
-    def adopt(self, tx: Transaction) -> None:
-        """Enter a transaction as it stands, in the middle of its life."""
+    def adopt(self, tx: Transaction, now: float) -> None:
+        """Enter a transaction as it stands, in the middle of its life. What it would have sent
+        meanwhile it sends once, and goes on as it then would."""
+        self._catch_up(tx, now)
         self.enter(tx)
         if tx.merge_key:
             self.merges[tx.merge_key] = tx.id
@@ -112,7 +113,7 @@ class Machine:
 
     def move(self, tx: Transaction, flow: Flow) -> None:
         self._leave_path(tx)
-        if tx.owner and tx.state not in _IDLE:
+        if tx.owner and not tx.is_idle:
             self._ledger.touch(tx.owner)
         tx.flow = flow
         self.paths.setdefault(path_of(flow), {})[tx.id] = None
@@ -149,7 +150,7 @@ class Machine:
     def _note(self, tx: Transaction, to: State, event: Event) -> None:
         """What another process must know of a transition. Not: that a provisional came (our
         request goes again, and it with it), or that a transaction without a part to play ended."""
-        if tx.state in _IDLE or event in _NO_NEWS:
+        if tx.is_idle or event in _NO_NEWS:
             return
         if tx.kind == "client" and to == "completed":
             self._ledger.disown(tx.id, tx.owner)  # it would only swallow repeated answers
@@ -215,10 +216,22 @@ class Machine:
     def _back_off(self, tx: Transaction, now: float) -> None:
         """RFC 3261 17.1.1.2 (A doubles), 17.1.2.2 and 17.2.1 (E and G double up to T2; E runs
         every T2 once a provisional came)."""
-        event, interval = tx.resend_event, 2 * tx.resend_interval
-        if event != "timer A":
-            interval = self._t2 if tx.state == "proceeding" else min(interval, self._t2)
-        self.timers.start(tx, event, now + interval, interval)
+        interval = self._next_interval(tx)
+        self.timers.start(tx, tx.resend_event, now + interval, interval)
+
+    def _next_interval(self, tx: Transaction) -> float:
+        interval = 2 * tx.resend_interval
+        if tx.resend_event == "timer A":
+            return interval
+        return self._t2 if tx.state == "proceeding" else min(interval, self._t2)
+
+    def _catch_up(self, tx: Transaction, now: float) -> None:
+        """Where the retransmissions of ``tx`` stand by now: of those that are due, the last."""
+        if tx.resend_at == NEVER or not tx.resend_interval:
+            return
+        while tx.resend_at + (interval := self._next_interval(tx)) <= now:
+            tx.resend_at += interval
+            tx.resend_interval = interval
 
 
 def _durations(t1: float, t4: float) -> tuple[dict[TimerEvent, float], dict[TimerEvent, float]]:

@@ -12,6 +12,13 @@ from router.sip.transaction_tables import RETRANSMISSION, Kind, State, TimerEven
 
 NEVER = math.inf
 
+_IDLE = frozenset({"accepted", "completed", "confirmed"})
+
+
+def is_idle(kind: Kind, state: State) -> bool:
+    """A refused INVITE of the peer's is not: it is refused again until its ACK comes."""
+    return state in _IDLE and (kind != "invite-server" or state != "completed")
+
 
 @dataclass(slots=True, eq=False)
 class Transaction:
@@ -36,6 +43,11 @@ class Transaction:
     resend_interval: float = 0.0
     ends_at: float = NEVER
     ends_event: TimerEvent = "timer B"
+
+    @property
+    def is_idle(self) -> bool:
+        """It only swallows what comes twice: it sends nothing of itself, nobody waits for it."""
+        return is_idle(self.kind, self.state)
 
 
 class TimerHeap:

@@ -15,10 +15,10 @@ from router.sip.effects import CloseStream, Effect, Event, Send
 from router.sip.endpoint import Endpoint
 from router.sip.kept import KeptLeg
 from router.sip.target import Credentials
+from router.sip.transaction_state import is_idle
 from tests.router.sip.world import Peer, secrets, settings
 
 _DECODER = msgspec.msgpack.Decoder(KeptLeg)
-_IDLE = ("accepted", "completed", "confirmed")
 
 
 def through_bytes(kept: KeptLeg) -> KeptLeg:
@@ -61,7 +61,9 @@ def alike(kept: KeptLeg | None) -> object:
         return None
     calls = [call for call in kept.calls if not call.settled]
     busy = [
-        (tx.id, tx.flow, tx.ack, tx.rfc2543) for tx in kept.transactions if tx.state not in _IDLE
+        (tx.id, tx.flow, tx.ack, tx.rfc2543)
+        for tx in kept.transactions
+        if not is_idle(tx.kind, tx.state)
     ]
     if kept.state == "ended" and not calls:
         return kept.id, busy
