@@ -360,9 +360,9 @@ class Journal:
         if self._backlog.unhanded or self._roll:
             self._schedule()
         self._recent.extend(entries)
-        if entries:
-            self._durable_seq = entries[-1].seq
-            self._notices.durable(self._durable_seq, entries)
+        self._durable_seq = entries[-1].seq if entries else self._durable_seq
+        # Where nothing is left, who waits for a state that could not be written waits no longer.
+        self._notices.durable(self._durable_seq + (not self._backlog.count), entries)
         for reader in self._readers.values():
             reader.wake()
         if written.began:
