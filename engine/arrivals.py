@@ -34,6 +34,7 @@ class Arrivals:
         self._engine = engine
         self._recordings_dir = recordings_dir
         self.accepting = True
+        self.new_id: Callable[[float], str] = new_call_id
         self.drains_to: str | None = None  # while it drains: a SIP URI for new calls, "" for none
         self.capacity = Capacity(
             settings.sip.limits,
@@ -99,7 +100,7 @@ class Arrivals:
         targets: tuple[str, ...] = (),
     ) -> None:
         engine = self._engine
-        call = Call(new_call_id(engine.clock.now()), self.rules)
+        call = Call(self.new_id(engine.clock.now()), self.rules)
         if engine.legs.incoming(event.leg, call.id, event.body, event.source) is None:
             engine.phone.reject(event.leg, 503)
             log.error("call refused: no media worker")

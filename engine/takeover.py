@@ -111,6 +111,9 @@ class TakeOver:
                 engine.taping.adopt(
                     Tape(call.id, tape.command, tape.begun, tape.segments, tape.runs)
                 )
+            for item in kept.outer:
+                if isinstance(item, do.Record):
+                    engine.taping.adopt_owed(call.id, item)
             if call.phase == "ended":
                 continue
             engine.turns.calls[call.id] = call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from dataclasses import dataclass
 
 from engine.legs import Legs
@@ -19,6 +20,7 @@ from router.media.client import WorkerClient
 log = logging.getLogger(__name__)
 
 WORKER_DIED = "the media worker died"
+ENDED_KEPT = 1_000  # files whose end was told: a dead engine's wish may come after it
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Taping:
         self._workers = workers
         self._tapes: dict[str, Tape] = {}
         self._of_call: dict[str, list[str]] = {}
+        self._ended: deque[str] = deque(maxlen=ENDED_KEPT)  # paths
         self.none_runs = asyncio.Event()
         self.none_runs.set()
         register(turns.outer, {do.Record: self._record, do.StopRecording: self._stop_recording})
@@ -53,10 +56,21 @@ class Taping:
         """A recording that a dead engine had begun: its worker goes on with it."""
         self._begun(tape)
 
+    def adopt_owed(self, call: str, effect: do.Record) -> None:
+        """One that it was to begin, and perhaps did: its start is in the log."""
+        if effect.recording not in self._tapes:
+            command = media.Record(effect.recording, effect.path, effect.left, effect.right)
+            self._begun(Tape(call, command, self._turns.clock.now()))
+
+    def runs(self, path: str) -> bool:
+        """Whether this file is being recorded, or is about to be."""
+        return any(tape.command.path == path for tape in self._tapes.values())
+
     def _begun(self, tape: Tape) -> None:
         self.none_runs.clear()
         self._tapes[tape.command.recording] = tape
         self._of_call.setdefault(tape.call, []).append(tape.command.recording)
+        self._turns.touch(tape.call)
 
     def _forget(self, recording: str) -> None:
         tape = self._tapes.pop(recording, None)
@@ -65,16 +79,17 @@ class Taping:
             names.remove(recording)
             if not names:
                 del self._of_call[tape.call]
+            self._turns.touch(tape.call)
         if not self._tapes:
             self.none_runs.set()
 
     def _record(self, call: Call, effect: do.Record) -> None:
         io = self._legs.by_id.get(effect.left)
-        if io is None or io.media_over:  # the caller left while the disk was slow
-            log.info("recording %s: the call was over before it began", effect.recording)
-            self._never_ran(call.id, effect.recording, effect.path, "the call was over")
-            return
         tape = self._tapes.get(effect.recording)
+        if io is None or io.media_over:  # the caller left while the disk was slow
+            if tape is None or not tape.runs:
+                self._call_was_over(call.id, effect)
+            return
         path = tape.command.path if tape else effect.path
         command = media.Record(effect.recording, path, effect.left, effect.right)
         if tape is None:
@@ -84,6 +99,13 @@ class Taping:
         else:
             tape.command = command
         self._tell(io.worker, tape)
+
+    def _call_was_over(self, call: str, effect: do.Record) -> None:
+        if effect.path in self._ended:  # an engine that died began it, and its worker ended it
+            return
+        log.info("recording %s: the call was over before it began", effect.recording)
+        self._never_ran(call, effect.recording, effect.path, "the call was over")
+        self._forget(effect.recording)
 
     def _tell(self, worker: WorkerClient, tape: Tape) -> None:
         command = tape.command
@@ -116,6 +138,7 @@ class Taping:
     def closed(self, segment: media.RecordingSegment) -> None:
         """The worker's report: the file is complete."""
         tape = self._tapes.get(segment.recording)
+        self._ended.append(segment.path)
         if tape is not None and tape.command.path == segment.path:
             self._forget(segment.recording)
         self._turns.fact(
@@ -139,14 +162,16 @@ class Taping:
             self._worker_died(recording, tape)
             tape.segments += 1
             first = tape.command.path.partition(".part")[0]
+            right = tape.command.right  # perhaps gone, while the caller waits for the next one
             tape.command = media.Record(
                 recording,
                 f"{first}.part{tape.segments}",
                 tape.command.left,
-                tape.command.right,
+                right if right in self._legs.by_id else "",
             )
             tape.runs = False
             self._turns.fact(tape.call, RecordingStarted(recording, tape.command.path))
+            self._turns.touch(tape.call)
             self._tell(client, tape)
 
     def _worker_died(self, recording: str, tape: Tape) -> None:

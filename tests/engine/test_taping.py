@@ -189,3 +189,16 @@ def test_a_worker_that_is_away_ends_the_recording_at_the_hang_up(desk: Desk) -> 
     desk.turns.feed(call.id, on.HangUpAsked("test"))
     assert desk.journal.facts(RecordingClosed)[0].error == "the media worker died"
     assert desk.taping.none_runs.is_set()
+
+
+def test_a_worker_that_dies_between_two_agents_goes_on_with_the_caller_alone(desk: Desk) -> None:
+    """The first agent is gone, the second one rings: nobody is on the right side just now."""
+    call = talking(desk)
+    desk.agent_ready("boris")
+    desk.wiring.reported("w0", media.MediaTimeout(call.other_leg, 0.0))
+    rebuild(desk, set())
+    again = desk.workers.of(media.Record)[-1]
+    assert (again.path[-6:], again.left, again.right) == (".part2", "in1", "")
+    desk.phone.event(sip.Answered(desk.invited_legs()[-1], description()))
+    joined = desk.workers.of(media.Record)[-1]
+    assert (joined.path, joined.right) == (again.path, call.other_leg)

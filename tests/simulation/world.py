@@ -60,6 +60,10 @@ class Agenda:
         self._latest: dict[Hashable, int] = {}
         self._count = 0
 
+    @property
+    def now(self) -> float:
+        return self._clock.at
+
     def set(self, name: Hashable, at: float, call: Callable[[], None]) -> None:
         self._count += 1
         self._latest[name] = self._count
@@ -224,7 +228,9 @@ class World:
         self.holds = Holds(cast(Any, self.disk))
         self.disk.on_durable = self.statistics.apply
         self.legs = SimpleNamespace(by_id={}, owed=set())
-        self.taping = SimpleNamespace(of=lambda call: (), adopt=lambda tape: None)
+        self.taping = SimpleNamespace(
+            of=lambda call: (), adopt=lambda tape: None, adopt_owed=lambda *what: None
+        )
         self.directions = SimpleNamespace(target=lambda agent, text: (None, None, ""))
         self.workers = SimpleNamespace(
             home_of=lambda call: "", music=lambda call: ("",), adopt=lambda *what: None
