@@ -116,10 +116,19 @@ class Workers:
         engine, which finds in the log what its forerunner took."""
         life = life_of(name, client.welcome.pid if client.welcome else 0)
         if self._lives.get(name) != life:
+            self._bury(name)
             self._lives[name] = life
             self._seen[name] = self._taken_over.pop(life, 0)
             if self._seen[name]:
                 client.acknowledge(self._seen[name])
+
+    def _bury(self, name: str) -> None:
+        """What one that died said counts, but for a silence that waits: its sessions are made
+        again, and their time begins anew. Its numbers mean nothing to the next one."""
+        for number, report in self._held.pop(name, []):
+            if not isinstance(report, media.MediaTimeout):
+                self._take(name, number, report)
+        self._unacknowledged.pop(name, None)
 
     async def _compare(self, name: str, client: WorkerClient) -> None:
         """Sessions that no leg of ours has are closed; what the worker lacks is made again, but
@@ -212,10 +221,13 @@ class Workers:
         self.figures[figures.worker] = figures
 
     def _reported(self, name: str, number: int, report: media.Report) -> None:
-        if number <= self._seen.get(name, 0):
-            return
         if self._holding and (name in self._held or isinstance(report, media.MediaTimeout)):
             self._held.setdefault(name, []).append((number, report))
+            return
+        self._take(name, number, report)
+
+    def _take(self, name: str, number: int, report: media.Report) -> None:
+        if number <= self._seen.get(name, 0):
             return
         self._seen[name] = number
         try:
@@ -256,6 +268,8 @@ class Workers:
 
     def _acknowledge(self) -> None:
         reports, self._unacknowledged = self._unacknowledged, {}
+        if not reports:  # who made them is dead
+            return
         if not self._settled:
             for name, number in reports.items():
                 self._note(name, number)

@@ -317,6 +317,23 @@ async def test_another_process_of_the_name_counts_from_1_again(centre: Centre) -
     await centre.until(lambda: len(centre.reports) == 2)
 
 
+async def test_what_a_dead_process_said_is_not_acknowledged_to_the_next(centre: Centre) -> None:
+    worker = await centre.start()
+    worker.report(7, media.Digit("s", "5", 1.0))
+    await centre.until(lambda: len(centre.reports) == 1)
+    await worker.die()
+    worker.unacknowledged.clear()
+    worker.pid = os.getppid()
+    await worker.start()
+    await centre.until(lambda: len(centre.back) == 2)
+    centre.acknowledge()
+    assert centre.journal.facts() == []
+    worker.report(1, media.Digit("s", "6", 1.0))
+    await centre.until(lambda: len(centre.reports) == 2)
+    centre.acknowledge()
+    assert (await worker.heard(media.Acknowledge)).report == 1
+
+
 async def test_media_that_fell_silent_wait_for_what_phones_said(centre: Centre) -> None:
     """A BYE in the kernel's buffer explains the silence; both waited for this engine."""
     first, other = PlayedWorker("w0", centre.folder), PlayedWorker("w1", centre.folder)
@@ -347,6 +364,38 @@ async def test_media_that_fell_silent_wait_for_what_phones_said(centre: Centre) 
     assert centre.journal.entries[-1].event == WorkerReport(life_of("w0", os.getpid()), 3)
     first.report(4, media.MediaTimeout("u", 4.0))
     await centre.until(lambda: len(centre.reports) == 5)
+
+
+async def test_a_worker_that_dies_while_its_silence_waits_is_followed_by_one_that_is_heard(
+    centre: Centre,
+) -> None:
+    """What it said beside the silence counts; its sessions are made again, their time begins
+    anew, and the next one's reports have low numbers."""
+    worker = PlayedWorker("w0", centre.folder)
+    worker.unacknowledged = {
+        5: media.MediaTimeout("s", 2.0),
+        6: media.Digit("s", "2", 3.0),
+    }
+    centre.played = [worker]
+    await worker.start()
+    centre.workers.hold()
+    await centre.connect(centre.workers)
+    centre.workers.settled()
+    await worker.die()
+    worker.unacknowledged = {1: media.Digit("s", "7", 4.0)}
+    worker.pid = os.getppid()
+    await worker.start()
+    await centre.until(lambda: len(centre.back) == 2)
+    await centre.until(lambda: len(centre.reports) == 2)
+    centre.workers.release()
+    assert [report for _, report in centre.reports] == [
+        media.Digit("s", "2", 3.0),
+        media.Digit("s", "7", 4.0),
+    ]
+    worker.report(2, media.Digit("s", "8", 5.0))
+    await centre.until(lambda: len(centre.reports) == 3)
+    noted = [e.event.number for e in centre.journal.entries]  # type: ignore[attr-defined]
+    assert noted == [6, 1, 2]
 
 
 async def test_figures_are_kept_by_worker(centre: Centre) -> None:
