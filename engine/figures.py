@@ -71,7 +71,9 @@ class FiguresReader:
         self._note_changes()
         now = self._clock.now()
         behind = self.statistics.seq - self._kept_seq
-        if behind >= KEEP_ENTRIES or (behind and now - self._kept_at >= KEEP_S):
+        late = behind >= KEEP_ENTRIES or now - self._kept_at >= KEEP_S
+        # A journal that wants room must not wait for our half minute once its stores are back.
+        if behind and (late or self._journal.full):
             await self.keep()
         if now - self._rows_at >= ROWS_S:
             self._rows_at = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +18,7 @@ from engine import figures_file
 from engine.clock import Clock
 from engine.figures import FiguresReader
 from engine.figures_file import NAME
-from engine.journal import Journal
+from engine.journal import Entry, Journal
 from engine.registry import product_registry
 from queues.figures.figures_store import FiguresStore, NewerFiguresError, Span
 from queues.figures.statistics import Statistics, fold
@@ -97,6 +98,30 @@ async def test_the_state_is_written_from_time_to_time(
     await node.write(log[101:102])
     await node.caught_up()
     assert file.stat().st_ino != first
+    node.journal.abandon()
+    await away.dispose()
+
+
+async def test_a_full_journal_does_not_wait_for_the_figures(
+    tmp_path: Path, away: AsyncEngine
+) -> None:
+    """A store is back: all that it was the last to want leaves at once, no half minute later."""
+    node = Node(tmp_path, away, segment_bytes=2_000, keep_s=1.0, total_bytes_max=20_000)
+    is_back = asyncio.Event()
+
+    async def locked(entries: Sequence[Entry]) -> None:
+        await is_back.wait()
+
+    records = node.journal.subscribe("records", 0, locked)
+    log = made_up_log(6, 600)
+    while not node.journal.full:
+        await node.write(log[:20])
+        del log[:20]
+    await node.caught_up()
+    is_back.set()
+    async with asyncio.timeout(10):
+        await records.caught_up(node.journal.last_seq)
+    assert not node.journal.full
     node.journal.abandon()
     await away.dispose()
 
