@@ -25,7 +25,7 @@ serve: ## run it (SERVE_ARGS="-c my.yaml")
 
 .PHONY: test
 test: lint types ## everything that CI runs: lint, types, import rules, all tests
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@scripts/test.sh $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: setup ## ruff, its formatter and the import rules
