@@ -4,11 +4,11 @@
 
 Calls come at ``--rate`` in a second (50), evenly but for a seeded jitter. Each has the turns of a
 call that is answered (arrives, is picked up, walks a menu, queues, is offered, connects, talks,
-ends), at the times of such a call, and each turn appends what the engine appends: its facts, the
-call's kept state and its SIP legs', of the sizes that they have. Turns with a binding fact wait
-until it is on disk before their effect shows, as ``engine.turns`` does; the time from the append
-to that moment is what durability adds. The journal is the engine's own, on a real disk, written
-by its thread; the loop is the engine's (uvloop).
+ends), at the times of such a call, and each turn gives what the engine gives: its facts, the
+call's state to be kept and its SIP legs', of the sizes that they have. Turns with a binding fact
+wait until it is on disk before their effect shows, as ``engine.turns`` does; the time from the
+append to that moment is what durability adds. The journal is the engine's own, on a real disk,
+written by its thread; the loop is the engine's (uvloop).
 
 The last line of standard output is one JSON object:
 
@@ -31,6 +31,7 @@ import random
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import quantiles
 
@@ -107,6 +108,12 @@ async def run(folder: Path, files: OsFiles, seconds: float, rate: float) -> Run:
     )
     waiting = 0
 
+    def state(call: str) -> None:
+        journal.append(call, CallKept(os.urandom(CALL_BYTES)), time.perf_counter())
+
+    def leg_state(leg: str) -> None:
+        journal.append("", LegKept(leg, os.urandom(LEG_BYTES)), time.perf_counter())
+
     def turn(number: int, at: int) -> None:
         nonlocal waiting
         began = time.perf_counter()
@@ -114,9 +121,9 @@ async def run(folder: Path, files: OsFiles, seconds: float, rate: float) -> Run:
         call = f"c{number}"
         fact = OfferMade("anna", 1, "support", 20.0, 1) if at == OFFERED else CallPickedUp()
         entry = journal.append(call, fact, began)
-        journal.append(call, CallKept(os.urandom(CALL_BYTES)), began)
+        journal.keep(call, partial(state, call))
         for leg in range(legs):
-            journal.append("", LegKept(f"{call}-{leg}", os.urandom(LEG_BYTES)), began)
+            journal.keep((call, leg), partial(leg_state, f"{call}-{leg}"))
         if not binds:
             return
         waiting += 1
