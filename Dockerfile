@@ -37,7 +37,8 @@ VOLUME /var/lib/offhook
 # SIP, HTTP, RTP. Ten thousand published ports are slow to set up: prefer --network host.
 EXPOSE 5060/udp 5060/tcp 8080/tcp 20000-29999/udp
 STOPSIGNAL SIGTERM
+# Alive, not ready: who is unhealthy may be killed, and a node that drains has calls.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["python", "-c", "import json, urllib.request as r; url = json.load(open('/var/lib/offhook/run/supervisor.json'))['api']['url']; r.urlopen(url + '/health/ready', timeout=2)"]
+    CMD ["python", "-c", "import json, urllib.request as r; url = json.load(open('/var/lib/offhook/run/supervisor.json'))['api']['url']; r.urlopen(url + '/health/live', timeout=2)"]
 ENTRYPOINT ["offhook"]
 CMD ["serve", "--config", "/etc/offhook/offhook.yaml"]

@@ -9,12 +9,23 @@ from fastapi import APIRouter, Response
 from api.access import TheEngine
 from api.shapes import Shape
 from engine.engine import Engine
-from engine.stores import trouble
+from engine.state import READER as STATE
+from engine.stores import RECORDINGS, trouble
+from queues.figures.figures_store import READER as FIGURES
+from tickets.reader import READER as RECORDS
 
 router = APIRouter(tags=["health"])
 
-RECORDS = "records"
-Part = Literal["starting", "stopping", "draining", "journal", "overload", "workers", "database"]
+Part = Literal["starting", "stopping", "draining", "journal", "overload", "workers"]
+Lacking = Literal["database", "state-store", "recordings", "figures"]
+
+# What each reader of the journal writes to.
+_STORES: dict[str, Lacking] = {
+    RECORDS: "database",
+    STATE: "state-store",
+    RECORDINGS: "recordings",
+    FIGURES: "figures",
+}
 
 
 class Alive(Shape):
@@ -32,15 +43,18 @@ class Behind(Shape):
 
 
 class Readiness(Shape):
-    """``reasons`` are the parts that are not as they must be; empty when ready."""
+    """``reasons``: why new calls are turned away; empty when ready. ``degraded``: what takes
+    nothing at present although calls are taken; ``behind`` has the details."""
 
     status: Literal["ready", "not-ready"]
     reasons: list[Part]
+    degraded: list[Lacking]
     behind: list[Behind]
 
 
 def reasons(engine: Engine) -> list[Part]:
-    """What keeps this node from taking calls, and from keeping their records."""
+    """What keeps this node from taking calls. A store that is away does not: the journal keeps
+    what is for it, and another node would have the same database."""
     found: list[Part] = []
     if not engine.ready_since:
         found.append("starting")
@@ -55,8 +69,6 @@ def reasons(engine: Engine) -> list[Part]:
         found.append("overload")
     if not engine.workers.clients:
         found.append("workers")
-    if any(late.reader == RECORDS for late in behind(engine)):
-        found.append("database")
     return found
 
 
@@ -76,14 +88,20 @@ async def is_alive() -> Alive:
 
 
 NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {"model": Readiness, "description": "Not ready; reasons tells the parts"}
+    503: {"model": Readiness, "description": "New calls are turned away; reasons tells why"}
 }
 
 
 @router.get("/health/ready", responses=NOT_READY)
 async def is_ready(engine: TheEngine, response: Response) -> Readiness:
-    """Journal, media workers and database are as they must be."""
-    found = reasons(engine)
+    """New calls are taken. What is degraded meanwhile is told, and no reason to send them
+    elsewhere."""
+    found, late = reasons(engine), behind(engine)
     if found:
         response.status_code = 503
-    return Readiness(status="not-ready" if found else "ready", reasons=found, behind=behind(engine))
+    return Readiness(
+        status="not-ready" if found else "ready",
+        reasons=found,
+        degraded=[_STORES[reader.reader] for reader in late if reader.reader in _STORES],
+        behind=late,
+    )

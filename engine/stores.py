@@ -19,6 +19,7 @@ from tickets.reader import RecordsReader
 
 log = logging.getLogger(__name__)
 
+RECORDINGS = "recordings"
 RECORDS_PACE = Pace(batch=1024, linger_s=0.5)  # one transaction for half a second of facts
 RECORDINGS_PACE = Pace(batch=1024, linger_s=0.2)
 SNAPSHOT_S = 10.0
@@ -90,7 +91,7 @@ def subscribe_recordings(
     those that are missing or not whole, by cause, as they go on."""
     position = data_dir / "journal" / "recordings.position"
     files = RecordingsReader(journal, clock, finisher, folder, position)
-    journal.subscribe("recordings", files.position, files.deliver, RECORDINGS_PACE)
+    journal.subscribe(RECORDINGS, files.position, files.deliver, RECORDINGS_PACE)
     return files.failed
 
 

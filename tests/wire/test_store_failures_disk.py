@@ -153,7 +153,7 @@ async def test_a_journal_at_its_limit(tmp_path: Path) -> None:
             assert metrics(system)["offhook_journal_bytes"] - before < 20_000, "refusals are free"
             await talk.flows()
             await asyncio.to_thread(holder.execute, "ROLLBACK")
-            await soon(lambda: readiness(system)["status"] == "ready", "ready again", 60)
+            await soon(lambda: readiness(system)["status"] == "ready", "ready again", 20)
             await talk.flows()
             await talk.end()
         holder.close()
