@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -37,6 +38,7 @@ class Sender:
             verify=trusted,
             follow_redirects=False,
             trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none are kept
             limits=httpx.Limits(max_connections=common.in_flight_max),
             timeout=common.timeout_s,
             headers={

@@ -218,6 +218,19 @@ async def test_what_an_answer_becomes(mood: str, answer: Answer) -> None:
     assert receiver.requests == 1, "redirects are not followed, nothing is tried twice here"
 
 
+async def test_cookies_are_not_kept() -> None:
+    """They would grow with every answer, and go into every message."""
+    receiver = Receiver(SECRET, lambda n: "200" if n else '202{"set-cookie": "seen=1"}')
+    with Running(receiver):
+        endpoint = Endpoint(name="crm", url=receiver.url, secret_env="A")
+        sender = Sender(endpoint, signing_keys(SECRET), Webhooks(), time.time)
+        for _ in range(2):
+            assert (await sender.send(MESSAGE)).taken
+        await sender.close()
+    (headers,) = receiver.headers
+    assert "cookie" not in headers
+
+
 async def test_a_receiver_that_does_not_answer_is_not_waited_for() -> None:
     began = time.monotonic()
     answer, _ = await sent("stall", timeout_s=0.3)
