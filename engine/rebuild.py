@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from engine.leg_io import LegIo
 from engine.legs import Legs
 from engine.taping import Taping
 from engine.turns import Turns
@@ -31,12 +32,14 @@ class Rebuild:
             io.worker = client
             io.media_over = io.id in closed
         lost = [io for io in mine if io.port and io.id not in there | closed]
-        for io in mine:
+        if lost:
+            self._make(name, client, lost)
+        for io in mine:  # behind them, for a port of theirs may be free now
             if io.again is not None:  # it had no session yet
                 again, io.again = io.again, None
                 again()
-        if not lost:
-            return
+
+    def _make(self, name: str, client: WorkerClient, lost: list[LegIo]) -> None:
         log.warning("media worker %s: %d sessions are made again", name, len(lost))
         for io in lost:
             self._legs.ask(

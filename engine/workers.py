@@ -103,13 +103,16 @@ class Workers:
             on_figures=self._figured,
             on_lost=self._lost,
         )
-        self.clients[name] = client
         self._load.setdefault(name, 0)
         self._recognise(name, client)
         known = True
         for number, report in early:
             self._reported(name, number, report)
-        await self._compare(name, client)
+        try:
+            await self._compare(name, client)
+        except WorkerLost:
+            client.close()
+            raise
 
     def _recognise(self, name: str, client: WorkerClient) -> None:
         """Another process counts its reports from 1 again; the same one goes on, also for a new
@@ -132,8 +135,14 @@ class Workers:
 
     async def _compare(self, name: str, client: WorkerClient) -> None:
         """Sessions that no leg of ours has are closed; what the worker lacks is made again, but
-        for what an engine that died had it close: the end of that leg comes once more."""
+        for what an engine that died had it close: the end of that leg comes once more.
+
+        Only then may calls use it: one that came before would perhaps get the port of a session
+        that is to be made again."""
         answer = await client.ask(media.ListSessions())
+        if not client.connected:
+            raise WorkerLost(f"worker {name} is gone")
+        self.clients[name] = client
         if not isinstance(answer, media.Sessions):
             return
         there = {session.session for session in answer.sessions}
@@ -147,8 +156,8 @@ class Workers:
 
     def _lost(self, name: str) -> None:
         """The worker died or dropped us: the supervisor starts another at the same address."""
-        self.clients.pop(name, None)
-        if not self._closing:
+        known = self.clients.pop(name, None)
+        if known is not None and not self._closing:  # else who connects to it tries again
             log.warning("media worker %s is lost", name)
             self._tasks.start(self._again(name))
 

@@ -37,6 +37,7 @@ class PlayedWorker:
         self.unacknowledged: dict[int, media.Report] = {}
         self.sessions: list[media.SessionState] = []
         self.closed: tuple[str, ...] = ()
+        self.asked: Callable[[], object] = lambda: None  # for its sessions
         self._transport: asyncio.Transport | None = None
         self._server: asyncio.Server | None = None
         self._heard = asyncio.Event()
@@ -57,6 +58,7 @@ class PlayedWorker:
                 for report in self.unacknowledged.items():
                     self._say(encode_report(*report))
             case media.ListSessions():
+                self.asked()
                 self._say(encode_answer(number, media.Sessions(tuple(self.sessions), self.closed)))
             case media.Acknowledge(report):
                 for done in [n for n in self.unacknowledged if n <= report]:
@@ -203,6 +205,31 @@ async def test_calls_live_with_the_least_loaded_and_stay_there(centre: Centre) -
     workers.leave("never there")
     assert workers.home("d") is workers.clients["w0"]
     assert workers.home("e").name in ("w0", "w1")  # type: ignore[union-attr]
+
+
+async def test_a_worker_that_is_back_is_no_home_before_it_has_its_old_sessions(
+    centre: Centre,
+) -> None:
+    """A new call would perhaps get the port of a session that is to be made again."""
+    worker = await centre.start()
+    centre.workers.home("a")
+    seen: list[object] = []
+    centre.workers.on_back = lambda *what: seen.append("back")
+    worker.asked = lambda: seen.append(centre.workers.home("a"))
+    worker.hang_up()
+    await centre.until(lambda: "back" in seen)
+    assert seen == [None, "back"]
+    assert centre.workers.home("a") is not None
+
+
+async def test_a_worker_that_dies_as_it_comes_back_is_connected_to_again(centre: Centre) -> None:
+    worker = await centre.start()
+    deaths = [worker.hang_up] * 3
+    worker.asked = lambda: deaths.pop()() if deaths else None
+    worker.hang_up()
+    await centre.until(lambda: len(centre.back) == 2)
+    assert centre.workers.home("a") is centre.workers.clients["w0"]
+    assert len(centre.workers._tasks) <= 1
 
 
 async def test_without_workers_no_call_has_a_home(centre: Centre) -> None:
