@@ -18,14 +18,15 @@ from router.sip import sdp, target
 
 @dataclass(frozen=True, slots=True)
 class CallKept:
-    """A call after a turn (a ``KeptCall`` by ``CODEC``); empty once nothing of it is left."""
+    """A call as its group of the log ends (a ``KeptCall`` by ``CODEC``); empty once nothing of it
+    is left."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class LegKept:
-    """The SIP side of a leg after a step; empty once it is gone."""
+    """The SIP side of a leg at that moment; empty once it is gone."""
 
     leg: str
     data: bytes
