@@ -163,7 +163,7 @@ class Engine(People):
             self.directions.resolve,
             self.callers.earlier,
         )
-        self.floor.takes_back = self.flows.takes_back
+        self.flows.stand_beside(self.floor)
         self.floor.on_enter = self._set_music
         self.prompter = Prompter(self.turns, self.legs, self.workers, self.floor, parts.prompts)
         self.taping = Taping(self.turns, self.legs, self.workers)
@@ -367,11 +367,6 @@ class Engine(People):
 
     def _reported(self, worker: str, report: Any) -> None:
         self.wiring.reported(worker, report)
-
-    @property
-    def records_failing(self) -> bool:
-        """The records' reader could not write at its last run: the database is away."""
-        return self.records_reader is not None and bool(self.records_reader.failing)
 
     def reload(self, settings: Settings, secrets: Secrets, flows: FlowSet, sounds: Sounds) -> None:
         """New settings and flows for what comes; calls in progress keep theirs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine.lookups import Lookups
 from engine.tasks import Tasks
@@ -18,6 +19,9 @@ from ivr.position import CallerFacts, Position, hidden
 from router import effects as do
 from router import inputs as on
 from router.call import Call
+
+if TYPE_CHECKING:
+    from engine.floorside import FloorSide
 
 EarlierCalls = Callable[[str], tuple[int, str]]
 Resolve = Callable[[str], tuple[on.Destination, tuple[str, ...]]]
@@ -51,8 +55,14 @@ class Flows:
         self._lookups = lookups
         self._resolve = resolve
         self._earlier = earlier
+        self._is_taken: Callable[[str], bool] = lambda agent: False
         self._tasks = Tasks("lookups")
         register(turns.inner, {do.StartFlow: self._start, do.StepFlow: self._step})
+
+    def stand_beside(self, floor: FloorSide) -> None:
+        """What each asks of the other: how a call leaves a queue, and who is in a call."""
+        floor.takes_back = self.takes_back
+        self._is_taken = floor.is_taken
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -154,8 +164,7 @@ class Flows:
                         call.id, on.FlowQueues(queue, priority, rank, dict(skills), prompts)
                     )
                 case ivr.Dial(target, timeout_s, prompts):
-                    to, phones = self._resolve(target)
-                    self._turns.feed(call.id, on.FlowDials(to, timeout_s, phones, prompts))
+                    self._turns.feed(call.id, self._dials(target, timeout_s, prompts))
                 case ivr.Voicemail(greeting, max_s):
                     self._turns.feed(call.id, on.FlowTakesMessage(greeting, max_s))
                 case ivr.RequestCallback(number, queue):
@@ -164,6 +173,13 @@ class Flows:
                     refused = reason in ("closed", "blocked")
                     self._turns.feed(call.id, on.FlowEnds(prompts, completed, reason, refused))
         self._wait(call.id, walk.position)
+
+    def _dials(self, target: str, timeout_s: float, prompts: tuple[object, ...]) -> on.FlowDials:
+        """A phone is rung for one call at a time, by a flow as by the floor."""
+        to, phones = self._resolve(target)
+        if to.kind == "agent" and self._is_taken(to.name):
+            return on.FlowDials(to, timeout_s, (), prompts, otherwise="busy")
+        return on.FlowDials(to, timeout_s, phones, prompts)
 
     def _wait(self, call: str, position: Position) -> None:
         if position.deadline is None:

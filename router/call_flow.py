@@ -193,7 +193,7 @@ def dial(
     """Ring all phones of a destination; music (or early media) for the caller meanwhile."""
     to = wanted.destination
     if not wanted.targets:
-        return _dial_failed(call, now, "unreachable", instead)
+        return _dial_failed(call, now, wanted.otherwise, instead)
     call.phase = "dialling"
     out: list[do.Effect] = [
         do.Play(call.caller_leg, new_play(call), wanted.prompts, then_music=True)

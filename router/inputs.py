@@ -128,10 +128,13 @@ class FlowQueues:
 
 @value(frozen=True, slots=True)
 class FlowDials:
+    """``otherwise``: how the dialling ends where there are no targets."""
+
     destination: Destination
     timeout_s: float
     targets: tuple[str, ...] = ()
     prompts: tuple[object, ...] = ()
+    otherwise: Cause = "unreachable"
 
 
 @value(frozen=True, slots=True)

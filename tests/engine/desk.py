@@ -107,7 +107,7 @@ class Desk:
             self.turns, self.timers, flows, cast(Any, self.lookups), self.directions.resolve,
             self.callers.earlier,
         )  # fmt: skip
-        self.floor.takes_back = self.flows.takes_back
+        self.flows.stand_beside(self.floor)
         self.floor.resolve = self.directions.resolve
         self.floor.agent_who_knows = self.callers.agent_of
         self.supervision = Supervision(self.floor)

@@ -13,7 +13,7 @@ from router import inputs as on
 from router.events import CallEnded, DigitPressed, LegEnded
 from router.media import protocol as media
 from router.sip import effects as sip
-from tests.engine.desk import SETTINGS, Desk
+from tests.engine.desk import SETTINGS, Desk, description
 from tests.fakes import CALLER, turns_of_the_loop
 
 ASKS = """\
@@ -272,6 +272,45 @@ def test_a_dial_that_fails_comes_back_to_the_flow(tmp_path: Path) -> None:
     desk.phone.event(sip.Refused(leg, 486, "Busy Here"))
     assert call.phase == "ended"
     assert desk.presence("anna") == "available", "a direct call takes nobody off the floor"
+
+
+BY_RESULT = """\
+start: out
+nodes:
+  out:
+    type: dial
+    target: "101"
+    on: {busy: wait}
+    next: sorry
+  wait:
+    type: queue
+    queue: support
+  sorry:
+    type: hangup
+"""
+
+
+@pytest.mark.parametrize("how", ["rung for the queue", "talks", "rung for a flow"])
+def test_a_flow_does_not_ring_who_is_in_a_call(how: str, tmp_path: Path) -> None:
+    desk = Desk(flows=flows(tmp_path, BY_RESULT))
+    desk.agent_ready("anna")
+    desk.call("in0", "37167000000" if how == "rung for a flow" else "+37167000001")
+    (rung,) = desk.invited_legs()
+    if how == "talks":
+        desk.phone.event(sip.Answered(rung, description()))
+    call = in_flow(desk)
+    assert desk.invited_legs() == [rung]
+    assert call.phase == "waiting", "the flow went on by its busy way"
+    assert len([leg for leg in call.legs.values() if leg.role != "caller"]) == 0
+
+
+def test_who_was_in_a_call_is_rung_by_the_next_flow(tmp_path: Path) -> None:
+    desk = Desk(flows=flows(tmp_path, BY_RESULT))
+    desk.agent_ready("anna")
+    desk.call("in0", "37167000000")
+    desk.phone.event(sip.Ended("in0", "bye"))
+    assert in_flow(desk).phase == "dialling"
+    assert len(desk.invited_legs()) == 2
 
 
 def test_a_dial_that_leads_back_here_ends_when_its_hops_do(tmp_path: Path) -> None:
