@@ -45,7 +45,7 @@ class Rebuild:
             self._legs.ask(
                 io,
                 media.Open(io.id, io.ipv6, io.port, self._timeout_s),
-                lambda answer, io=io: self._opened(io.call, io.id, answer),  # type: ignore[misc]
+                lambda answer, io=io: self._opened(client, io, answer),  # type: ignore[misc]
             )
             if io.far_end is not None:
                 client.send(io.far_end)
@@ -54,7 +54,8 @@ class Rebuild:
             client.send(ear)  # who hears something else than the bridge hears it after it
         self._turns.together(lambda: self._taping.go_on(client, {io.id for io in lost}))
 
-    def _opened(self, call: str, leg: str, answer: media.Answer) -> None:
-        """Somebody else has the port now: this leg cannot be saved."""
-        if not isinstance(answer, media.Opened):
-            self._turns.feed(call, on.LegGone(leg, "lost", "media worker died"))
+    def _opened(self, client: WorkerClient, io: LegIo, answer: media.Answer) -> None:
+        """Somebody else has the port now: this leg cannot be saved. Where the worker died once
+        more, the next one is asked."""
+        if not isinstance(answer, media.Opened) and client.connected:
+            self._turns.feed(io.call, on.LegGone(io.id, "lost", "media worker died"))

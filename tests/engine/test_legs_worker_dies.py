@@ -70,3 +70,24 @@ def test_a_call_stays_with_its_worker_also_while_that_is_away(desk: Desk) -> Non
     home = home_of(desk.workers, "c1")  # type: ignore[arg-type]
     assert home is not None
     assert (home.name, home.connected) == ("w0", False)
+
+
+def test_one_that_dies_while_sessions_are_made_again_ends_no_call(desk: Desk) -> None:
+    call = desk.call()
+    (port,) = [io.port for io in desk.legs.by_id.values()]
+    desk.workers.held = True
+    rebuild = Rebuild(desk.turns, desk.legs, desk.taping, 15.0)
+    rebuild.back("w0", desk.workers.worker, set(), set())
+    dies(desk)
+    assert desk.turns.calls == {call.id: call}
+    comes_back(desk)
+    assert [opened.port for opened in desk.workers.of(media.Open)] == [0, port, port]
+    assert desk.journal.facts(CallEnded) == []
+
+
+def test_a_port_that_somebody_else_has_by_now_ends_its_leg(desk: Desk) -> None:
+    desk.call()
+    desk.workers.refuses = "no such port"
+    Rebuild(desk.turns, desk.legs, desk.taping, 15.0).back("w0", desk.workers.worker, set(), set())
+    (ended,) = desk.journal.facts(CallEnded)
+    assert ended.cause == "media worker died"
