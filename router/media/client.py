@@ -129,17 +129,15 @@ class WorkerClient(asyncio.Protocol):
         if self._transport is None:
             loop.call_soon(then, Refused(f"worker {self.name} is gone"))
             return
-        patience = loop.call_later(ANSWER_S_MAX, self._give_up, number)
+        patience = loop.call_later(ANSWER_S_MAX, self._give_up)
         self._wanted[number] = (then, patience)
         self._write(encode_command(self._generation, number, command))
 
-    def _give_up(self, number: int) -> None:
+    def _give_up(self) -> None:
         """A worker that hangs is lost like one that died, or it would be given every new call:
         it has the fewest. Should it wake up, its sessions are compared at the next connection."""
-        then, _ = self._wanted.pop(number)
-        then(Refused(f"worker {self.name}: no answer in {ANSWER_S_MAX} s"))
         if self._transport is not None:
-            log.error("worker %s does not answer, connection cut", self.name)
+            log.error("worker %s: no answer in %s s, connection cut", self.name, ANSWER_S_MAX)
             self._transport.abort()
 
     def acknowledge(self, number: int) -> None:

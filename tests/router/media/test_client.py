@@ -45,8 +45,13 @@ async def test_a_worker_that_does_not_answer_counts_as_lost(
     client.connection_made(cast(Any, Wire(client)))
     client.welcome = Welcome("w0", 1, 0, 0)
     answers: list[Answer] = []
-    client.request(ListSessions(), answers.append)
-    client.request(ListSessions(), answers.append)
+
+    def take(answer: Answer) -> None:
+        assert not client.connected, "who asks at once whether there will be another must know"
+        answers.append(answer)
+
+    client.request(ListSessions(), take)
+    client.request(ListSessions(), take)
     await asyncio.wait_for(over.wait(), 1)
     assert len(lost) == 1
     assert [type(answer) for answer in answers] == [Refused, Refused]
