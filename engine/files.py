@@ -36,6 +36,7 @@ class Takes:
     reasons: dict[str, str] = field(default_factory=dict)  # why the last segment is not whole
     ended: bool = False
     told: set[str] = field(default_factory=set)  # the log has why they are not finished yet
+    counted: dict[str, set[str]] = field(default_factory=dict)  # by recording: causes
 
 
 class RecordingsReader:
@@ -47,7 +48,8 @@ class RecordingsReader:
     again is finished again, to the same file.
 
     A disk that is full holds up nothing: the log is told why there is no file, the segments stay
-    and are tried again, by the next start at the latest. ``failed`` counts by cause.
+    and are tried again, by the next start at the latest. ``failed`` counts recordings by cause,
+    as soon as a segment is told not to be whole: the call may go on for long.
     """
 
     NAME = "recordings"
@@ -114,6 +116,7 @@ class RecordingsReader:
                 paths.append(event.path)
             if event.error:
                 takes.reasons[event.recording] = event.error
+                self._count(takes, event.recording, event.error)
         elif isinstance(event, CallEnded | SecondLifeEnded) and entry.call in self._open:
             self._open[entry.call].ended = True
         else:
@@ -131,7 +134,7 @@ class RecordingsReader:
                 continue
             reason = takes.reasons.get(recording)
             if reason and not there:  # it never began; who closed it has told
-                self._tell(call, RecordingFinished(recording, "", "", 0.0, 0, reason))
+                self._tell(call, takes, RecordingFinished(recording, "", "", 0.0, 0, reason))
                 continue
             finished = await self._finisher.finish(recording, there or paths, str(target))
             if any(text in finished.error for text in FULL):
@@ -143,20 +146,27 @@ class RecordingsReader:
             elif not finished.error:
                 parts = dict.fromkeys(filter(None, (reason, finished.missing)))
                 finished = replace(finished, missing="; ".join(parts))
-            self._tell(call, finished)
+            self._tell(call, takes, finished)
             if finished.error:
                 log.error("recording %s: %s", recording, finished.error)
                 continue
             await self._journal.flush(urgent=False)
             _remove(there)
 
-    def _tell(self, call: str, finished: RecordingFinished) -> None:
+    def _count(self, takes: Takes, recording: str, problem: str) -> None:
+        """A recording counts once for each cause."""
+        full = any(text in problem for text in FULL)
+        cause = DISK_FULL if full else WORKER_DIED if "worker died" in problem else OTHER
+        counted = takes.counted.setdefault(recording, set())
+        if cause not in counted:
+            counted.add(cause)
+            self.failed[cause] += 1
+
+    def _tell(self, call: str, takes: Takes, finished: RecordingFinished) -> None:
         """Into the log: the recording, or why there is none."""
         problem = finished.error or finished.missing
         if problem:
-            full = any(text in problem for text in FULL)
-            died = "worker died" in problem
-            self.failed[DISK_FULL if full else WORKER_DIED if died else OTHER] += 1
+            self._count(takes, finished.recording, problem)
         self._journal.append(call, finished, self._clock.now())
 
     def _is_told(self, recording: str, since: int) -> bool:

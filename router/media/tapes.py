@@ -69,16 +69,15 @@ class Tapes:
             self.disk.put(jobs)
 
     def _look(self, recorder: Recorder) -> None:
-        """What went wrong with its file since the last time; one that never was is over."""
+        """What went wrong with its file since the last time: it is over, and that is told while
+        the call goes on."""
         error = recorder.file.error
         if self.disk.pending > PENDING_BYTES_MAX:
             error = error or "the disk is too slow"
         if not error or recorder.broken:
             return
         recorder.give_up(error)
-        self.tap(recorder)
-        if recorder.file.error and not recorder.file.path:
-            self.finish(recorder)
+        self.finish(recorder)
 
     def finish_all(self) -> None:
         for recorder in tuple(self.recorders.values()):

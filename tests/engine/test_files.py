@@ -321,6 +321,34 @@ async def test_a_full_disk_is_told_once_and_tried_again(room: Room) -> None:
     assert not (room.folder / "a").exists()
 
 
+async def test_the_alarm_rises_while_the_call_goes_on(room: Room) -> None:
+    """Once: not again for the report that comes twice, nor when the call has ended."""
+    room.started("a")
+    why = "disk full: No space left on device"
+    for _ in range(2):
+        room.fact(RecordingClosed("c-r1", str(room.folder / "a"), 0.0, 1.0, 5, 5, why))
+    await room.read()
+    assert room.reader.failed == {"disk full": 1, "worker died": 0, "other": 0}
+    room.ended()
+    room.pen.fails = "writing failed: No space left on device"
+    await room.read()
+    assert len(room.journal.facts(RecordingFinished)) == 1
+    assert room.reader.failed == {"disk full": 1, "worker died": 0, "other": 0}
+
+
+async def test_a_recording_counts_under_each_cause(room: Room) -> None:
+    room.started("a")
+    died = RecordingClosed("c-r1", str(room.folder / "a"), 0.0, 1.0, 5, 5, "the media worker died")
+    room.fact(died)
+    room.started("a.part2")
+    full = "disk full: No space left on device"
+    room.fact(RecordingClosed("c-r1", str(room.folder / "a.part2"), 1.0, 2.0, 5, 5, full))
+    room.ended()
+    await room.read()
+    assert len(room.journal.facts(RecordingFinished)) == 1
+    assert room.reader.failed == {"disk full": 1, "worker died": 1, "other": 0}
+
+
 async def test_a_recording_cut_short_says_what_is_missing(room: Room) -> None:
     room.started("a")
     why = "disk full: No space left on device"

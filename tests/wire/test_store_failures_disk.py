@@ -181,6 +181,8 @@ async def _full_recordings(tmp_path: Path) -> None:
                 await talk.flows()
                 await asyncio.to_thread(disk.fill)
                 await talk.flows()
+                await soon(lambda: _failed(system) == 1, "the alarm of a talk that goes on", 10)
+                await talk.flows()
                 await talk.end()
                 await asyncio.sleep(0.5)  # the wrap-up
                 talk = await Talk.begin(room, agent, "+371556001")

@@ -75,7 +75,6 @@ def test_what_a_stall_holds_is_bounded(scene: Stage) -> None:
     kept = len(disk.jobs)
     scene.talk(left, right, count=50)
     assert len(disk.jobs) == kept
-    scene.done(StopRecord("r"))
     disk.move()
     (segment,) = scene.of(RecordingSegment)
     assert segment.error == "the disk is too slow"
