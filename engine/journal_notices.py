@@ -27,12 +27,16 @@ class Notices:
         self._live.append(callback)
 
     def durable(self, last: int, entries: Sequence[Entry]) -> None:
-        """All up to ``last`` is on disk, ``entries`` are new: first who waits, then the rest."""
+        """All up to ``last`` is on disk, ``entries`` are new: first who waits, then the rest. Who
+        comes to wait meanwhile waits for what comes next."""
+        due = []
         while self._waiting and self._waiting[0][0] <= last:
-            _guarded(heapq.heappop(self._waiting)[2])
-        for callback in self._live:
+            due.append(heapq.heappop(self._waiting)[2])
+        for callback in due:
+            _guarded(callback)
+        for told in self._live:
             for entry in entries:
-                _guarded(callback, entry)
+                _guarded(told, entry)
 
 
 def _guarded(callback: Callable[..., None], *args: Entry) -> None:

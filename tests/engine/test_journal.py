@@ -48,6 +48,28 @@ async def test_an_append_is_told_when_it_is_on_disk_and_not_before(
     await journal.close()
 
 
+async def test_what_is_appended_by_who_was_told_waits_for_a_write_of_its_own(
+    tmp_path: Path,
+) -> None:
+    journal = opened(tmp_path)
+    told: list[tuple[int, int]] = []
+
+    def more() -> None:
+        entry = journal.append("c1", Spoken("again"), 11.0)
+        journal.when_durable(entry.seq, lambda: told.append((entry.seq, journal.durable_seq)))
+        journal.keep("c1", lambda: journal.append("c1", Spoken("state"), 11.0))
+        after = journal.group_seq
+        journal.when_durable(after, lambda: told.append((after, journal.durable_seq)))
+
+    journal.append("c1", Spoken("hello"), 10.0)
+    journal.when_durable(1, more)
+    await journal.flush()
+    assert told == []
+    await journal.flush()
+    assert told == [(2, 3), (3, 3)]
+    await journal.close()
+
+
 async def test_callbacks_run_in_order_of_seq_not_of_asking(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     told: list[str] = []
