@@ -83,8 +83,9 @@ class RecordsReader:
             self._schema_checked = True
         if self._seq < 0:
             async with self._engine.begin() as connection:
-                await self._load_position(connection)
-            self._reached = self._seq
+                seq, issued = await self._load_position(connection)
+            self._fold = Fold(self._policy, issued)  # not before the transaction is over
+            self._seq = self._reached = seq
         return self._seq
 
     async def apply(self, entries: Sequence[Entry]) -> None:
@@ -144,7 +145,8 @@ class RecordsReader:
             found += notices(entry, before, fold.cases.get(entry.call))
         return found
 
-    async def _load_position(self, connection: AsyncConnection) -> None:
+    async def _load_position(self, connection: AsyncConnection) -> tuple[int, int]:
+        """The last entry taken over, and how many tickets were issued up to there."""
         wanted = select(reader_positions.c.seq, reader_positions.c.tickets).where(
             reader_positions.c.name == READER
         )
@@ -156,8 +158,7 @@ class RecordsReader:
                 .on_conflict_do_nothing(index_elements=["name"])
             )
             row = (await connection.execute(wanted)).one()
-        self._fold = Fold(self._policy, row.tickets)
-        self._seq = row.seq
+        return row.seq, row.tickets
 
     async def _load_cases(self, connection: AsyncConnection, calls: Sequence[str]) -> None:
         for start in range(0, len(calls), LOOKUP):

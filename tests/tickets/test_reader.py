@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete, event, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from config.errors import StoreWentBackError
 from config.store import migrate, open_database
 from recordings.events import RecordingFinished
 from recordings.store import RecordingRows, RecordingStore
@@ -19,8 +21,9 @@ from tests.tickets.entries import OUTCOMES, Entry, contents, empty, facts_of_cal
 from tests.tickets.entries import people as added
 from tickets import fold
 from tickets.events import DispositionGiven
-from tickets.reader import RecordsReader
+from tickets.reader import PositionMovedError, RecordsReader
 from tickets.store import TicketStore
+from tickets.tables import call_records, reader_positions, tickets
 
 
 def reader_of(engine: AsyncEngine) -> RecordsReader:
@@ -231,3 +234,32 @@ def test_any_split_and_any_redelivery_gives_the_same_tables(
             await engine.dispose()
 
     asyncio.run(compare())
+
+
+async def test_a_store_that_fails_while_it_is_asked_what_it_lost_is_believed_afterwards(
+    database: AsyncEngine,
+) -> None:
+    """It came back with less, was asked where it stands, and failed at that very commit: the
+    reader would have said for ever that the store went back, and taken nothing."""
+    entries = numbered(facts_of_call("c"))
+    reader = reader_of(database)
+    await reader.apply(entries)
+    async with database.begin() as connection:
+        await connection.execute(update(reader_positions).values(seq=0))
+    with pytest.raises(PositionMovedError):
+        await reader.apply([Entry(len(entries) + 1, 2000.0, "", None)])
+
+    def fails(*words: object) -> None:
+        raise OSError("away")
+
+    event.listen(database.sync_engine, "commit", fails)
+    with pytest.raises(OSError, match="away"):
+        await reader.apply(entries)
+    event.remove(database.sync_engine, "commit", fails)
+    with pytest.raises(StoreWentBackError):
+        await reader.apply(entries)
+    async with database.begin() as connection:
+        await connection.execute(delete(tickets))
+        await connection.execute(delete(call_records))
+    await reader.apply(entries)
+    assert await TicketStore(database).ticket_of_call("c") is not None
