@@ -36,6 +36,7 @@ from engine.kept_streams import KeptStreams
 from engine.legs import Legs
 from engine.liveness import Liveness
 from engine.lookups import Lookups
+from engine.patience import Patience
 from engine.people import People
 from engine.phone import Phone
 from engine.places import Addresses, Directions
@@ -167,6 +168,8 @@ class Engine(People):
         self.floor.on_enter = self._set_music
         self.prompter = Prompter(self.turns, self.legs, self.workers, self.floor, parts.prompts)
         self.taping = Taping(self.turns, self.legs, self.workers)
+        retry_after_s = settings.sip.limits.retry_after_s
+        self.patience = Patience(self.turns, timers, self.legs, self.phone, retry_after_s)
         self.rebuild = Rebuild(self.turns, self.legs, self.taping, settings.media.timeout_s)
         self.workers.is_ours = self.legs.is_ours
         self.workers.on_back = self.rebuild.back

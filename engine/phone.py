@@ -169,6 +169,19 @@ class Phone:
     def reject(self, leg: str, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
         self._do(lambda: self._endpoint.reject(leg, status, self._clock.now(), headers=headers))
 
+    def turn_down(self, leg: str, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        """A refusal by one who cannot write: it waits for nothing, also not behind what else is
+        held back from the same peer."""
+
+        def at_once() -> list[sip.Effect | sip.Event]:
+            output = self._endpoint.reject(leg, status, self._clock.now(), headers=headers)
+            for effect in output:
+                if isinstance(effect, SENDING):
+                    self._transport.send(effect)
+            return [item for item in output if not isinstance(item, SENDING)]
+
+        self._do(at_once)
+
     def invite(
         self,
         leg: str,

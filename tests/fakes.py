@@ -200,6 +200,10 @@ class FakePhone:
         self.known.discard(leg)
         self.said.append(("reject", leg, status, headers))
 
+    def turn_down(self, leg: str, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        self.known.discard(leg)
+        self.said.append(("turn_down", leg, status, headers))
+
     def invite(self, leg: str, target: Target, body: bytes, **more: Any) -> None:
         self.known.add(leg)
         self.said.append(("invite", leg, target, body, more))
@@ -230,6 +234,7 @@ class FakeWorkers:
             name="w0", connected=True, send=self.commands.append
         )
         self.there = True
+        self.known = True  # it was there once and will be back
         self.held = False
         self.refuses = ""
         self.left: list[str] = []
@@ -246,7 +251,7 @@ class FakeWorkers:
         self.left.append(call)
 
     def home_of(self, call: str) -> str:
-        return "w0"
+        return "w0" if self.known else ""
 
     def adopt(self, call: str, worker: str, music: str) -> None:
         self._musics[call] = music
@@ -264,6 +269,9 @@ class FakeWorkers:
     def ask(
         self, worker: Any, command: media.Command, then: Callable[[media.Answer], None]
     ) -> None:
+        if worker is not self.worker:
+            then(media.Refused("not connected"))
+            return
         self.send(worker, command)
         self._waiting.append((command, then))
         if not self.held:

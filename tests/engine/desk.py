@@ -20,6 +20,7 @@ from engine.journal import Entry
 from engine.keeping import Keeping
 from engine.legs import Legs
 from engine.liveness import Liveness
+from engine.patience import Patience
 from engine.places import Addresses, Directions
 from engine.prompter import Prompter
 from engine.supervision import Supervision
@@ -99,6 +100,9 @@ class Desk:
         self.directions = Directions(settings, cast(Any, self.phone), {"out": "secret"}, addresses)
         self.legs = Legs(
             self.turns, cast(Any, self.phone), cast(Any, self.workers), self.directions, 15.0
+        )
+        self.patience = Patience(
+            self.turns, cast(Any, self.timers), self.legs, cast(Any, self.phone), 5
         )
         self.floor = FloorSide(self.turns, self.timers, settings, self.directions.phones_of)
         self.callers = Callers()

@@ -53,6 +53,12 @@ class PlayedEndpoint:
         self.next_deadline = None
         return self._give()
 
+    def reject(self, leg: str, status: int, now: float, **more: Any) -> list[Any]:
+        if leg != "up":
+            raise MisuseError("that leg is answered")
+        self.changed = {leg}
+        return [sent(str(status)), *self._give()]
+
     def hang_up(self, leg: str, now: float, status: int, reason: str) -> list[Any]:
         if leg != "up":
             raise MisuseError("that leg is over")
@@ -116,6 +122,18 @@ def test_bytes_that_confirm_nothing_wait_for_nobody(telephone: Set) -> None:
     telephone.journal.slow = True
     telephone.receive(sip.Ended("a", "cancel"), sent("487"))
     assert telephone.seen == ["cancel", "487"]
+
+
+def test_who_is_turned_down_does_not_wait_behind_what_waits_for_the_disk(telephone: Set) -> None:
+    telephone.journal.slow = True
+    telephone.receive(sip.Ended("a", "bye"), sent("200"))
+    telephone.endpoint.output = [sip.Ended("b", "cancel")]
+    telephone.phone.turn_down("up", 503, ())
+    assert telephone.seen == ["bye", "503", "cancel"]
+    assert [kept.leg for kept in telephone.journal.facts(LegKept)] == ["up"]
+    telephone.phone.turn_down("answered", 503, ())
+    telephone.journal.sync()
+    assert telephone.seen == ["bye", "503", "cancel", "200"]
 
 
 def test_legs_that_changed_are_kept_with_the_step(telephone: Set) -> None:

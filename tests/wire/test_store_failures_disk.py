@@ -34,7 +34,7 @@ LIMITED = f"journal:\n  segment_bytes: 65536\n  total_bytes_max: {2 * MIB}\n"
 def refused(system: System, number: str) -> bool:
     """Whether a new call is answered 503 with Retry-After; one that is taken is ended."""
     with Peer(system.sip, TRUNK) as peer:
-        answer = peer.ask(peer.invite("712", number, f"{number}-{time.monotonic_ns()}"))
+        answer = peer.ask(peer.invite("712", number, f"{number}-{time.monotonic_ns()}"), 10)
         peer.acknowledge(answer)
         if answer.status == 200:
             peer.bye(answer)
@@ -95,6 +95,8 @@ async def _a_journal_that_may_not_grow(tmp_path: Path) -> None:
             await goes_on.flows()  # what makes it a talk is on disk
             engine = [system.pids()["engine"]]
             may_not_grow(engine, 1)
+            # Nothing was written since, so nobody knows yet: that call is taken in, and given up.
+            assert await asyncio.to_thread(refused, system, "+371556004")
             talk.caller.hang_up()
             await soon(lambda: metrics(system)["offhook_journal_failing"] == 1, "it is said", 5)
             assert await asyncio.to_thread(refused, system, "+371556002")
@@ -107,9 +109,10 @@ async def _a_journal_that_may_not_grow(tmp_path: Path) -> None:
             await goes_on.flows()
             await goes_on.end()
             assert not await asyncio.to_thread(refused, system, "+371556003")
-        found = await asyncio.to_thread(system.wait_for_tickets, "+37155600%", 3)
-        assert {row["caller"] for row in found} == {f"+37155600{n}" for n in (0, 1, 3)}
-        assert [row["outcome"] for row in found[:2]] == ["answered", "answered"]
+        found = await asyncio.to_thread(system.wait_for_tickets, "+37155600%", 4)
+        assert {row["caller"] for row in found} == {f"+37155600{n}" for n in (0, 1, 3, 4)}
+        outcomes = {row["caller"][-1]: row["outcome"] for row in found}
+        assert (outcomes["0"], outcomes["1"], outcomes["4"]) == ("answered", "answered", "failed")
     finally:
         await asyncio.to_thread(system.stop)
 
