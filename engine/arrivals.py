@@ -65,8 +65,7 @@ class Arrivals:
     def invited(self, event: sip.Invited) -> None:
         engine = self._engine
         if not self.accepting or self.capacity.refuses():
-            retry = str(self._settings.sip.limits.retry_after_s)
-            engine.phone.reject(event.leg, 503, (("Retry-After", retry),))
+            self._put_off(event)
             return
         if self.drains_to is not None and not (event.agent and event.dialled in self._codes):
             self._send_away(event, self.drains_to)
@@ -88,8 +87,12 @@ class Arrivals:
             headers = (("Contact", f"<{contact}>"),)
             self._engine.phone.reject(event.leg, 302, headers)
         else:
-            retry = str(self._settings.sip.limits.retry_after_s)
-            self._engine.phone.reject(event.leg, 503, (("Retry-After", retry),))
+            self._put_off(event)
+
+    def _put_off(self, event: sip.Invited) -> None:
+        """Later, please (RFC 3261 20.33)."""
+        retry = str(self._settings.sip.limits.retry_after_s)
+        self._engine.phone.reject(event.leg, 503, (("Retry-After", retry),))
 
     def _begin(
         self,
@@ -102,7 +105,7 @@ class Arrivals:
         engine = self._engine
         call = Call(self.new_id(engine.clock.now()), self.rules)
         if engine.legs.incoming(event.leg, call.id, event.body, event.source) is None:
-            engine.phone.reject(event.leg, 503)
+            self._put_off(event)
             log.error("call refused: no media worker")
             return
         engine.turns.calls[call.id] = call

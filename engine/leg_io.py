@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from config.errors import PeerError
 from engine.workers import Workers
 from router.effects import Dial, PickUp
 from router.events import LegQuality
 from router.inputs import Cause
 from router.media.client import WorkerClient
 from router.media.protocol import Bridge, LegFigures, Play, Update
-from router.sip.sdp import LocalMedia, Negotiated
+from router.sip.sdp import LocalMedia, Negotiated, parse_description
 from router.sip.target import Target
 
 
@@ -43,6 +45,20 @@ class LegIo:
     invite: Callable[[], None] = lambda: None  # of a leg out: what to do once there is media
     again: Callable[[], None] | None = None  # its worker died: asks the next one for the session
 
+    def ask_again(self) -> None:
+        """Ask the worker that is there now for the session, where that is still to be had."""
+        again, self.again = self.again, None
+        if again is not None:
+            again()
+
+
+def far_host(io: LegIo) -> str:
+    """Where the far end says that its media are, or where its signalling comes from."""
+    if io.remote_body:
+        with suppress(PeerError):
+            return parse_description(io.remote_body).host or io.peer_host
+    return io.peer_host
+
 
 def absent(worker: str) -> WorkerClient:
     """What stands for a worker that is not connected yet: it takes commands and does nothing."""
@@ -53,8 +69,9 @@ def absent(worker: str) -> WorkerClient:
 
 def home_of(workers: Workers, call: str) -> WorkerClient | None:
     """A call's worker; for one that died what stands for it until the next is there."""
+    there = workers.home(call)
     name = workers.home_of(call)
-    return workers.home(call) or (absent(name) if name else None)
+    return there or (absent(name) if name else None)
 
 
 def quality(leg: str, figures: LegFigures) -> LegQuality:

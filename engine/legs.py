@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from config.errors import PeerError
-from engine.leg_io import LegIo, home_of, quality
+from engine.leg_io import LegIo, far_host, home_of, quality
 from engine.phone import Phone
 from engine.tasks import Tasks
 from engine.turns import Turns, register
@@ -80,22 +80,13 @@ class Legs:
 
     def incoming(self, leg: str, call: str, body: bytes, peer_host: str) -> LegIo | None:
         """Note an INVITE that became a call; None where no worker can take its media."""
-        worker = self._workers.home(call)
+        worker = home_of(self._workers, call)
         if worker is None:
             return None
         io = LegIo(leg, call, worker, True, peer_host, body)
-        io.ipv6 = ":" in self._far_host(io)
+        io.ipv6 = ":" in far_host(io)
         self.by_id[leg] = io
         return io
-
-    @staticmethod
-    def _far_host(io: LegIo) -> str:
-        if io.remote_body:
-            try:
-                return sdp.parse_description(io.remote_body).host or io.peer_host
-            except PeerError:
-                return io.peer_host
-        return io.peer_host
 
     def _pick_up(self, call: Call, effect: do.PickUp) -> None:
         io = self.by_id.get(effect.leg)
@@ -286,12 +277,16 @@ class Legs:
     def _open(
         self, io: LegIo, call: Call, doing: do.PickUp | do.Dial, then: Callable[[LegIo], None]
     ) -> None:
+        asked = io.worker
+
         def opened(answer: media.Answer) -> None:
             io.doing = None
             if not isinstance(answer, media.Opened):
-                if not io.worker.connected and not io.leaving and io.id in self.by_id:
+                if not asked.connected and not io.leaving and io.id in self.by_id:
                     io.doing, io.again = doing, lambda: self._open(io, call, doing, then)
-                    return  # there will be another in a moment (engine.rebuild)
+                    if io.worker is not asked:
+                        io.ask_again()
+                    return  # else there will be another in a moment (engine.rebuild)
                 reason = answer.reason if isinstance(answer, media.Refused) else "worker lost"
                 log.error("leg %s: no media: %s", io.id, reason)
                 if io.incoming and not io.leaving:
@@ -303,7 +298,7 @@ class Legs:
                 io.media_closed = False
                 self._close_media(io)
                 return
-            host = self._places.media_host(self._far_host(io))
+            host = self._places.media_host(far_host(io))
             io.local = sdp.LocalMedia(
                 host=host,
                 port=io.port,

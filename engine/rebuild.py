@@ -35,9 +35,7 @@ class Rebuild:
         if lost:
             self._make(name, client, lost)
         for io in mine:  # behind them, for a port of theirs may be free now
-            if io.again is not None:  # it had no session yet
-                again, io.again = io.again, None
-                again()
+            io.ask_again()
 
     def _make(self, name: str, client: WorkerClient, lost: list[LegIo]) -> None:
         log.warning("media worker %s: %d sessions are made again", name, len(lost))

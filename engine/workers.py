@@ -180,16 +180,17 @@ class Workers:
     # --- homes ---------------------------------------------------------------------------------
 
     def home(self, call: str) -> WorkerClient | None:
-        """The worker of a call: the least loaded at its first leg, the same for all of it."""
+        """The worker of a call: the least loaded at its first leg, the same for all of it. While
+        all are away it is one that will be back in a moment: None now, but ``home_of`` names it."""
         name = self._homes.get(call)
-        if name is not None:
-            return self.clients.get(name)
-        if not self.clients:
-            return None
-        name = min(self.clients, key=lambda name: (self._load[name], name))
-        self._load[name] += 1
-        self._homes[call] = name
-        return self.clients[name]
+        if name is None:
+            among = self.clients or self._load
+            if not among:
+                return None
+            name = min(among, key=lambda name: (self._load[name], name))
+            self._load[name] += 1
+            self._homes[call] = name
+        return self.clients.get(name)
 
     def home_of(self, call: str) -> str:
         """The name of a call's worker, "" while it has none."""

@@ -109,9 +109,11 @@ def test_no_port_no_call(desk: Desk) -> None:
 
 
 def test_no_worker_no_call_at_all(desk: Desk) -> None:
-    desk.workers.there = False
+    desk.workers.there = desk.workers.known = False
     desk.invite()
-    assert desk.phone.said == [("reject", "in1", 503, ())]
+    (said,) = desk.phone.said
+    assert said[:3] == ("reject", "in1", 503)
+    assert dict(said[3]).keys() == {"Retry-After"}
     assert desk.journal.entries == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from engine.leg_io import home_of
@@ -41,6 +43,36 @@ def test_a_caller_who_comes_at_that_moment_is_picked_up_a_little_later(desk: Des
     assert [said[:2] for said in desk.phone.said] == [("answer", "in1")]
     assert [opened.session for opened in desk.workers.of(media.Open)] == ["in1", "in1"]
     assert desk.journal.facts(CallEnded) == []
+
+
+def test_a_caller_who_comes_while_every_worker_is_away_is_picked_up_a_little_later(
+    desk: Desk,
+) -> None:
+    desk.workers.there = False
+    desk.invite()
+    assert desk.phone.said == []
+    desk.workers.there = True
+    comes_back(desk)
+    assert [said[:2] for said in desk.phone.said] == [("answer", "in1")]
+
+
+def test_a_refusal_of_the_dead_worker_that_comes_after_the_next_one_is_no_refusal(
+    desk: Desk,
+) -> None:
+    desk.workers.held = True
+    desk.invite()
+    dead, desk.workers.worker = (
+        desk.workers.worker,
+        SimpleNamespace(name="w0", connected=True, send=desk.workers.commands.append),
+    )
+    dead.connected = False
+    comes_back(desk)
+    desk.workers.held, desk.workers.refuses = True, "worker w0 is gone"
+    desk.workers.release()
+    assert desk.phone.said == []
+    desk.workers.refuses = ""
+    desk.workers.release()
+    assert [said[:2] for said in desk.phone.said] == [("answer", "in1")]
 
 
 def test_an_agent_who_is_rung_at_that_moment_is_rung_a_little_later(desk: Desk) -> None:

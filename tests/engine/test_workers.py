@@ -232,6 +232,18 @@ async def test_a_worker_that_dies_as_it_comes_back_is_connected_to_again(centre:
     assert len(centre.workers._tasks) <= 1
 
 
+async def test_while_every_worker_is_away_a_call_is_at_home_with_one_that_comes_back(
+    centre: Centre,
+) -> None:
+    worker = await centre.start()
+    worker.hang_up()
+    await centre.until(lambda: not centre.workers.clients)
+    assert centre.workers.home("a") is None
+    assert centre.workers.home_of("a") == "w0"
+    await centre.until(lambda: len(centre.back) == 2)
+    assert centre.workers.home("a") is centre.workers.clients["w0"]
+
+
 async def test_without_workers_no_call_has_a_home(centre: Centre) -> None:
     await centre.workers.connect({})
     assert centre.workers.home("a") is None
