@@ -184,7 +184,7 @@ def close_files(engine: Engine, open_files: dict[str, Entry]) -> None:
             continue
         if not engine.holds.is_open(path):
             continue  # the report of its end had waited for us
-        if event.recording in engine.workers.recording or engine.taping.runs(path):
+        if event.recording in engine.workers.recording or engine.taping.has(event.recording):
             continue  # its worker goes on until it is told to stop; its report follows
         now = engine.clock.now()
         engine.turns.fact(

@@ -109,7 +109,7 @@ class TakeOver:
             engine.legs.owed |= {item.leg for item in kept.outer if isinstance(item, do.Dial)}
             for tape in kept.tapes:
                 engine.taping.adopt(
-                    Tape(call.id, tape.command, tape.begun, tape.segments, tape.runs)
+                    Tape(call.id, tape.command, tape.begun, tape.segments, runs=True)
                 )
             for item in kept.outer:
                 if isinstance(item, do.Record):
@@ -140,6 +140,7 @@ class TakeOver:
 
     def _go_on(self) -> None:
         engine = self._engine
+        engine.taping.look_after(engine.workers.recording)
         for kept in self._calls:
             engine.turns.owe(kept.call, kept.outer)  # type: ignore[arg-type]
             if kept.call.phase == "ended":

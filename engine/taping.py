@@ -31,7 +31,7 @@ class Tape:
     command: media.Record
     begun: float
     segments: int = 1
-    runs: bool = False  # the worker took it
+    runs: bool = False  # the worker took it, as far as one knows that a dead engine told it
 
 
 class Taping:
@@ -62,9 +62,9 @@ class Taping:
             command = media.Record(effect.recording, effect.path, effect.left, effect.right)
             self._begun(Tape(call, command, self._turns.clock.now()))
 
-    def runs(self, path: str) -> bool:
-        """Whether this file is being recorded, or is about to be."""
-        return any(tape.command.path == path for tape in self._tapes.values())
+    def has(self, recording: str) -> bool:
+        """Whether this one runs, or is about to: then who ends its files is here."""
+        return recording in self._tapes
 
     def _begun(self, tape: Tape) -> None:
         self.none_runs.clear()
@@ -156,23 +156,35 @@ class Taping:
 
     def go_on(self, client: WorkerClient, lost: set[str]) -> None:
         """Another worker took the place of one that died: its recordings go on in a new file."""
+        for tape in tuple(self._tapes.values()):
+            if tape.command.left in lost:
+                self._anew(client, tape)
+
+    def look_after(self, found: set[str]) -> None:
+        """At a take-over, ``found``: what workers record. One that died with the last engine may
+        have its sessions again, and not what it recorded of them."""
         for recording, tape in tuple(self._tapes.items()):
-            if tape.command.left not in lost:
-                continue
-            self._worker_died(recording, tape)
-            tape.segments += 1
-            first = tape.command.path.partition(".part")[0]
-            right = tape.command.right  # perhaps gone, while the caller waits for the next one
-            tape.command = media.Record(
-                recording,
-                f"{first}.part{tape.segments}",
-                tape.command.left,
-                right if right in self._legs.by_id else "",
-            )
-            tape.runs = False
-            self._turns.fact(tape.call, RecordingStarted(recording, tape.command.path))
-            self._turns.touch(tape.call)
-            self._tell(client, tape)
+            io = self._legs.by_id.get(tape.command.left)
+            here = io is not None and io.worker.connected and not io.media_over
+            if io is not None and here and tape.runs and recording not in found:
+                self._anew(io.worker, tape)
+
+    def _anew(self, client: WorkerClient, tape: Tape) -> None:
+        recording = tape.command.recording
+        self._worker_died(recording, tape)
+        tape.segments += 1
+        first = tape.command.path.partition(".part")[0]
+        right = tape.command.right  # perhaps gone, while the caller waits for the next one
+        tape.command = media.Record(
+            recording,
+            f"{first}.part{tape.segments}",
+            tape.command.left,
+            right if right in self._legs.by_id else "",
+        )
+        tape.runs = False
+        self._turns.fact(tape.call, RecordingStarted(recording, tape.command.path))
+        self._turns.touch(tape.call)
+        self._tell(client, tape)
 
     def _worker_died(self, recording: str, tape: Tape) -> None:
         """What the dead worker had written stays: a segment of the finished file."""

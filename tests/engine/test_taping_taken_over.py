@@ -76,12 +76,20 @@ def test_what_its_worker_ended_meanwhile_is_closed_once(desk: Desk) -> None:
     """The dead engine began it, the caller hung up, the worker's report waited for us."""
     after = owes_a_recording(desk)
     (record,) = after.workers.of(media.Record)
-    third = next_engine(after)
-    third.wiring.reported(
+    after.wiring.reported(
         "w0", media.RecordingSegment(record.recording, record.path, 1.0, 2.0, 5, 5)
     )
-    for io in third.legs.by_id.values():
+    for io in after.legs.by_id.values():
         io.media_over = True
-    (call,) = third.turns.calls.values()
-    third.turns.owe(call, [do.Record(record.recording, record.path, "in1", record.right)])
-    assert len(third.journal.facts(RecordingClosed)) == 1
+    (call,) = after.turns.calls.values()
+    after.turns.owe(call, [do.Record(record.recording, record.path, "in1", record.right)])
+    assert len(after.journal.facts(RecordingClosed)) == 1
+
+
+def test_a_worker_that_has_the_session_and_does_not_record_it_begins_anew(desk: Desk) -> None:
+    """It died, the engine that was making its sessions again died in the middle of that."""
+    desk.phone.event(sip.Answered(desk.invited_legs()[-1], description()))
+    after = next_engine(desk)
+    (record,) = after.workers.of(media.Record)
+    assert record.path.endswith(".part2")
+    assert len(after.journal.facts(RecordingClosed)) == 1
