@@ -50,7 +50,7 @@ class Rebuild:
         ears = dict.fromkeys(io.ear for io in lost if io.ear is not None)
         for ear in sorted(ears, key=lambda ear: isinstance(ear, media.Play)):
             client.send(ear)  # who hears something else than the bridge hears it after it
-        self._turns.together(lambda: self._taping.go_on(client, {io.id for io in lost}))
+        self._turns.together(lambda: self._taping.go_on({io.id for io in lost}))
 
     def _opened(self, client: WorkerClient, io: LegIo, answer: media.Answer) -> None:
         """Somebody else has the port now: this leg cannot be saved. Where the worker died once

@@ -44,6 +44,7 @@ class Taping:
         self._tapes: dict[str, Tape] = {}
         self._of_call: dict[str, list[str]] = {}
         self._ended: deque[str] = deque(maxlen=ENDED_KEPT)  # paths
+        self._adopted: set[str] = set()  # that a worker should be found to record
         self.none_runs = asyncio.Event()
         self.none_runs.set()
         register(turns.outer, {do.Record: self._record, do.StopRecording: self._stop_recording})
@@ -55,9 +56,11 @@ class Taping:
     def adopt(self, tape: Tape) -> None:
         """A recording that a dead engine had begun: its worker goes on with it."""
         self._begun(tape)
+        self._adopted.add(tape.command.recording)
 
     def adopt_owed(self, call: str, effect: do.Record) -> None:
         """One that it was to begin, and perhaps did: its start is in the log."""
+        self._adopted.discard(effect.recording)
         if effect.recording not in self._tapes:
             command = media.Record(effect.recording, effect.path, effect.left, effect.right)
             self._begun(Tape(call, command, self._turns.clock.now()))
@@ -154,23 +157,26 @@ class Taping:
             ),
         )
 
-    def go_on(self, client: WorkerClient, lost: set[str]) -> None:
+    def go_on(self, lost: set[str]) -> None:
         """Another worker took the place of one that died: its recordings go on in a new file."""
         for tape in tuple(self._tapes.values()):
             if tape.command.left in lost:
-                self._anew(client, tape)
+                self._anew(tape)
 
     def look_after(self, found: set[str]) -> None:
         """At a take-over, ``found``: what workers record. One that died with the last engine may
         have its sessions again, and not what it recorded of them."""
+        adopted, self._adopted = self._adopted - found, set()
         for recording, tape in tuple(self._tapes.items()):
             io = self._legs.by_id.get(tape.command.left)
             here = io is not None and io.worker.connected and not io.media_over
-            if io is not None and here and tape.runs and recording not in found:
-                self._anew(io.worker, tape)
+            if here and recording in adopted:
+                self._anew(tape)
 
-    def _anew(self, client: WorkerClient, tape: Tape) -> None:
+    def _anew(self, tape: Tape) -> None:
+        """Its start is on disk before the worker begins, like that of any other."""
         recording = tape.command.recording
+        self._adopted.discard(recording)
         self._worker_died(recording, tape)
         tape.segments += 1
         first = tape.command.path.partition(".part")[0]
@@ -184,7 +190,9 @@ class Taping:
         tape.runs = False
         self._turns.fact(tape.call, RecordingStarted(recording, tape.command.path))
         self._turns.touch(tape.call)
-        self._tell(client, tape)
+        call, now = self._turns.calls.get(tape.call), tape.command
+        if call is not None:
+            self._turns.owe(call, [do.Record(recording, now.path, now.left, now.right)])
 
     def _worker_died(self, recording: str, tape: Tape) -> None:
         """What the dead worker had written stays: a segment of the finished file."""
