@@ -178,21 +178,23 @@ class Taping:
         recording = tape.command.recording
         self._adopted.discard(recording)
         self._worker_died(recording, tape)
+        call = self._turns.calls.get(tape.call)
+        if call is None:  # it is over: what was owed to it is being done
+            self._forget(recording)
+            return
         tape.segments += 1
         first = tape.command.path.partition(".part")[0]
         right = tape.command.right  # perhaps gone, while the caller waits for the next one
-        tape.command = media.Record(
+        now = tape.command = media.Record(
             recording,
             f"{first}.part{tape.segments}",
             tape.command.left,
             right if right in self._legs.by_id else "",
         )
         tape.runs = False
-        self._turns.fact(tape.call, RecordingStarted(recording, tape.command.path))
+        self._turns.fact(tape.call, RecordingStarted(recording, now.path))
         self._turns.touch(tape.call)
-        call, now = self._turns.calls.get(tape.call), tape.command
-        if call is not None:
-            self._turns.owe(call, [do.Record(recording, now.path, now.left, now.right)])
+        self._turns.owe(call, [do.Record(recording, now.path, now.left, now.right)])
 
     def _worker_died(self, recording: str, tape: Tape) -> None:
         """What the dead worker had written stays: a segment of the finished file."""

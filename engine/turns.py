@@ -158,7 +158,8 @@ class Turns:
         if not self._held and not self._paused:
             forgotten, self._forget = self._forget, []
             for call_id, forget in forgotten:
-                forget(call_id)
+                if call_id not in self.calls:  # else its second life began meanwhile
+                    forget(call_id)
 
     def _step(self, call: Call, happened: Input) -> None:
         try:
@@ -241,7 +242,8 @@ class Turns:
             self._perform(call, effect)
 
     def forget_later(self, call: str, forget: Callable[[str], None]) -> None:
-        """Run ``forget(call)`` once the call's last outer effects are performed."""
+        """Run ``forget(call)`` once the call's last outer effects are performed, unless it lives
+        again by then."""
         self._forget.append((call, forget))
 
     @property

@@ -9,6 +9,7 @@ import pytest
 from engine import recovery
 from engine.kept import CODEC, CallKept
 from engine.rebuild import Rebuild
+from engine.taping import WORKER_DIED
 from router import effects as do
 from router.events import EngineStarted, RecordingClosed, RecordingStarted
 from router.media import protocol as media
@@ -93,3 +94,13 @@ def test_a_worker_that_has_the_session_and_does_not_record_it_begins_anew(desk: 
     (record,) = after.workers.of(media.Record)
     assert record.path.endswith(".part2")
     assert len(after.journal.facts(RecordingClosed)) == 1
+
+
+def test_a_call_that_is_over_begins_no_further_segment(desk: Desk) -> None:
+    desk.phone.event(sip.Answered(desk.invited_legs()[-1], description()))
+    (call,) = desk.turns.calls
+    desk.turns.calls.clear()
+    desk.taping.go_on({"in1"})
+    assert len(desk.journal.facts(RecordingStarted)) == 1
+    assert [fact.error for fact in desk.journal.facts(RecordingClosed)] == [WORKER_DIED]
+    assert desk.taping.of(call) == []

@@ -150,6 +150,21 @@ def test_forgetting_waits_for_the_last_effect() -> None:
     assert forgotten == ["a"]
 
 
+def test_a_call_that_lives_again_is_not_forgotten_with_its_first_life() -> None:
+    """Its callback began while the first life's last effects waited for the disk: the worker it
+    is at home with, and its state, are the second life's by then."""
+    stage = Stage()
+    call = stage.arrive("a")
+    forgotten: list[str] = []
+    stage.journal.slow = True
+    stage.turns.feed(call.id, on.HangUpAsked("test"))
+    stage.turns.forget_later(call.id, forgotten.append)
+    stage.turns.calls["a"] = Call("a")
+    stage.journal.sync()
+    assert stage.shown[-1] == ("a", "Drop")
+    assert forgotten == []
+
+
 # --- mistakes ----------------------------------------------------------------------
 
 
