@@ -73,7 +73,6 @@ class Taping:
         self.none_runs.clear()
         self._tapes[tape.command.recording] = tape
         self._of_call.setdefault(tape.call, []).append(tape.command.recording)
-        self._turns.touch(tape.call)
 
     def _forget(self, recording: str) -> None:
         tape = self._tapes.pop(recording, None)
@@ -101,6 +100,7 @@ class Taping:
             self._begun(tape)
         else:
             tape.command = command
+        self._turns.touch(call.id)  # nothing else may happen in a long talk
         self._tell(io.worker, tape)
 
     def _call_was_over(self, call: str, effect: do.Record) -> None:
