@@ -170,7 +170,9 @@ class Taping:
         for recording, tape in tuple(self._tapes.items()):
             io = self._legs.by_id.get(tape.command.left)
             here = io is not None and io.worker.connected and not io.media_over
-            if here and recording in adopted:
+            if recording in adopted and tape.call not in self._turns.calls:
+                self._forget(recording)  # who closes what is open in the log closes it
+            elif recording in adopted and here:
                 self._anew(tape)
 
     def _anew(self, tape: Tape) -> None:

@@ -104,3 +104,13 @@ def test_a_call_that_is_over_begins_no_further_segment(desk: Desk) -> None:
     assert len(desk.journal.facts(RecordingStarted)) == 1
     assert [fact.error for fact in desk.journal.facts(RecordingClosed)] == [WORKER_DIED]
     assert desk.taping.of(call) == []
+
+
+def test_what_an_ended_call_had_recorded_by_a_worker_that_died_is_closed(desk: Desk) -> None:
+    desk.phone.event(sip.Answered(desk.invited_legs()[-1], description()))
+    desk.journal.slow = True
+    desk.phone.event(sip.Ended("in1", "bye"))
+    after = next_engine(desk)
+    close_files(after)
+    assert [fact.error for fact in after.journal.facts(RecordingClosed)] == [WORKER_DIED]
+    assert len(after.journal.facts(RecordingStarted)) == 1

@@ -150,11 +150,13 @@ class PlayedWorker:
         if key in self._ended:
             self._report(self._ended[key])
             return media.Done()
+        known = self.recordings.get(command.recording)
+        if known is not None and known[0].right == command.right:
+            return media.Done()
         if command.left not in self.sessions or (
             command.right and command.right not in self.sessions
         ):
             return media.Refused("unknown session")
-        known = self.recordings.get(command.recording)
         if known is None and command.path in self._paths:  # it takes another name beside that one
             self.recorded_twice.append(command.path)
         self._paths.add(command.path)
