@@ -18,7 +18,7 @@ from tests.simulation.oracles import log_is_sound
 from tests.simulation.store import Store
 from tests.simulation.wired import BAD, Wired
 
-SEEDS = 20  # of each kind
+SEEDS = 12  # of each kind
 
 
 @pytest.fixture(scope="module", autouse=True)

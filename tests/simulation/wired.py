@@ -345,7 +345,7 @@ class Wired:
         self.run(90.0)
         ends = self.clock.at + seconds
         while self.clock.at < ends and not self._is_quiet():
-            self.ask(self._cancel_callbacks)
+            self.agenda.after(0.0, lambda: self.ask(self._cancel_callbacks))
             self.run(20.0)
         self.run(40.0)  # transactions that only wait for stragglers
 
