@@ -229,11 +229,17 @@ class World:
         self.disk.on_durable = self.statistics.apply
         self.legs = SimpleNamespace(by_id={}, owed=set())
         self.taping = SimpleNamespace(
-            of=lambda call: (), adopt=lambda tape: None, adopt_owed=lambda *what: None
+            of=lambda call: (),
+            adopt=lambda tape: None,
+            adopt_owed=lambda *what: None,
+            look_after=lambda running: None,
         )
         self.directions = SimpleNamespace(target=lambda agent, text: (None, None, ""))
         self.workers = SimpleNamespace(
-            home_of=lambda call: "", music=lambda call: ("",), adopt=lambda *what: None
+            home_of=lambda call: "",
+            music=lambda call: ("",),
+            adopt=lambda *what: None,
+            recording=set(),
         )
         self.phone = SimpleNamespace(
             adopt=lambda *what: None,
