@@ -144,10 +144,14 @@ class Arrivals:
                 "ready": engine.ready,
             }
             change = changes[code]
-            if change(agent):  # a break that cannot be taken now
+            said = on.Destination("message", code)
+            if code in ("signed-in", "ready"):  # calls come when this one is over
+                self._begin(event, said, agent=agent)
+                change(agent)
+            elif change(agent):  # a break that cannot be taken now
                 engine.phone.reject(event.leg, 603)
-                return
-            self._begin(event, on.Destination("message", code), agent=agent)
+            else:
+                self._begin(event, said, agent=agent)
             return
         if engine.presence(agent) == "signed-out":
             engine.phone.reject(event.leg, 403)

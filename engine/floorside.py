@@ -21,7 +21,7 @@ from queues.rules import from_settings, personal_queue
 from queues.waiting import WaitingView
 from router import effects as do
 from router import inputs as on
-from router.call import Call
+from router.call import Call, keeps_busy
 
 # What a flow's queue node calls the reasons (docs/ivr.md).
 FLOW_WORDS: dict[offers.OverflowReason, str] = {
@@ -185,7 +185,7 @@ class FloorSide:
         if attempt is not None and attempt.destination.kind == "agent":
             self._busy_in.setdefault(attempt.destination.name, {})[call.id] = "transfer"
         dialler = call.legs.get(call.caller_leg)
-        if call.internal and dialler is not None and call.destination.kind != "message":
+        if dialler is not None and keeps_busy(call):
             self._busy_in.setdefault(dialler.agent, {})[call.id] = "own call"
 
     def after_recovery(

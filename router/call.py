@@ -222,6 +222,13 @@ def stop_recording(call: Call) -> list[do.Effect]:
     return [do.StopRecording(recording)] if recording else []
 
 
+def keeps_busy(call: Call) -> bool:
+    """Whether who dials is in a call in person: also who hears that calls come from now on, for
+    a phone with one line would refuse one before that is said."""
+    to = call.destination
+    return call.internal and (to.kind != "message" or to.name in ("signed-in", "ready"))
+
+
 def talk_ended(call: Call, now: float) -> None:
     if call.talk_since:
         call.talked_s += max(0.0, now - call.talk_since)
@@ -252,7 +259,7 @@ def end(
     if attempt is not None and attempt.destination.kind == "agent":
         out.append(do.AgentDone(attempt.destination.name))
     dialler = call.legs.get(call.caller_leg)
-    if call.internal and dialler is not None and call.destination.kind != "message":
+    if dialler is not None and keeps_busy(call):
         out.append(do.AgentDone(dialler.agent))
     for offer in call.offers.values():
         if offer.winner:  # answered, and the caller left before the floor's word was heard

@@ -14,6 +14,7 @@ from router.call import (
     end,
     fact,
     is_up,
+    keeps_busy,
     new_leg,
     new_play,
     start_recording,
@@ -66,6 +67,7 @@ def arrive(call: Call, happened: on.Arrive, now: float) -> list[do.Effect]:
         return [*out, *end(call, now, "refused", "no such number", 404)]
     if happened.internal and happened.destination.kind != "message":
         call.attempt = Attempt(happened.destination, happened.targets)
+    if keeps_busy(call):
         out.append(do.AgentBusy(happened.agent, "own call"))
     call.phase = "arriving"
     return [*out, do.PickUp(leg.id)]

@@ -106,13 +106,31 @@ def test_dialled_codes_change_presence_and_say_so(
 ) -> None:
     for at, code in enumerate(codes):
         desk.invite(f"code{at}", code, agent="101")
-    assert desk.presence("anna") == presence
+        if at < len(codes) - 1:
+            desk.phone.event(sip.Ended(f"code{at}", "bye"))
     assert desk.workers.of(media.Play)[-1].files == (f"{said}.ulaw",)
     play = desk.workers.of(media.Play)[-1]
     desk.wiring.reported("w0", media.PlayEnded(play.session, play.play, False, 0.0))
     assert "hang_up" in desk.phone.verbs(play.session)
+    assert desk.presence("anna") == presence
     assert desk.journal.facts(CallEnded) == []
     assert desk.journal.facts(CallArrived) == []
+
+
+@pytest.mark.parametrize("before", ["signed-out", "on-break"])
+def test_a_phone_with_one_line_is_rung_when_its_code_was_said(desk: Desk, before: str) -> None:
+    desk.phone.register_phone("101")
+    if before == "on-break":
+        desk.invite("first", "*11", agent="101")
+        desk.phone.event(sip.Ended("first", "bye"))
+        desk.invite("second", "*13", agent="101")
+        desk.phone.event(sip.Ended("second", "bye"))
+    desk.call("in1")
+    desk.invite("code", "*11" if before == "signed-out" else "*14", agent="101")
+    assert desk.invited_legs() == []
+    desk.phone.event(sip.Ended("code", "bye"))
+    assert len(desk.invited_legs()) == 1
+    assert desk.presence("anna") == "offered"
 
 
 def test_own_calls_need_a_signed_in_agent(desk: Desk) -> None:
@@ -165,6 +183,7 @@ def test_codes_are_those_of_the_configuration(desk: Desk) -> None:
     codes = SETTINGS.codes.model_copy(update={"sign_in": "*77"})
     desk.arrivals.reload(SETTINGS.model_copy(update={"codes": codes}))
     desk.invite("code", "*77", agent="101")
+    desk.phone.event(sip.Ended("code", "bye"))
     assert desk.presence("anna") == "available"
     desk.invite("old", "*11", agent="102")
     assert desk.phone.said[-1] == ("reject", "old", 403, ())
