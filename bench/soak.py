@@ -17,6 +17,7 @@ rss_mb_delta   the same of their resident memory
 tasks_delta    of the engine's asyncio tasks (``offhook_tasks``)
 
 ports_delta    RTP ports in use; threads_delta: threads of all processes
+fds_more, fds_fewer  which these are
 rss_mb         resident memory after warm-up, by process, and at the end
 shapes         SIPp's calls by shape
 """
@@ -26,6 +27,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import random
 import shutil
 import socket
@@ -34,6 +36,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +110,7 @@ SHAPES = (
 class Look:
     """What the processes hold; memory in kB by process."""
 
-    fds: int
+    fds: Counter[str]  # by process and what they are open for
     threads: int
     tasks: float
     ports_free: float
@@ -200,7 +203,9 @@ class Soak:
         figures = self._figures()
         pids = self.centre.processes()
         return Look(
-            fds=sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids),
+            fds=Counter(
+                f"{name.split()[0]} {kind}" for pid, name in pids.items() for kind in _open(pid)
+            ),
             threads=sum(int(_status(pid)["Threads"]) for pid in pids),
             tasks=figures["offhook_tasks"],
             ports_free=figures["offhook_media_ports_free"],
@@ -225,6 +230,14 @@ class Soak:
 def _status(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return dict(line.split(":", 1) for line in lines)
+
+
+def _open(pid: int) -> Iterator[str]:
+    """What each descriptor is open for: a file's name, or the kind of socket or pipe."""
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            target = os.readlink(fd)
+            yield target.partition(":[")[0] if ":[" in target else Path(target).suffix or target
 
 
 def phones(centre: Centre, stack: ExitStack, seed: int, prefix: str) -> Load:
@@ -268,7 +281,7 @@ def measure(centre: Centre, minutes: float, seed: int) -> dict[str, object]:
         "minutes": round(took, 1),
         "calls": soak.calls.total() + len(load.all),
         "failed": soak.failed.total() + len(load.lost) + never,
-        "fds_delta": after.fds - before.fds,
+        "fds_delta": after.fds.total() - before.fds.total(),
         "rss_mb_delta": round((rss_after - rss_before) / 1024, 1),
         "tasks_delta": int(after.tasks - before.tasks),
         "ports_delta": int(before.ports_free - after.ports_free),
@@ -277,6 +290,8 @@ def measure(centre: Centre, minutes: float, seed: int) -> dict[str, object]:
             name: [round(kb / 1024, 1), round(after.rss_kb.get(name, 0) / 1024, 1)]
             for name, kb in before.rss_kb.items()
         },
+        "fds_more": dict(after.fds - before.fds),
+        "fds_fewer": dict(before.fds - after.fds),
         "transfers": len(load.moving),
         "shapes": dict(soak.calls),
         "failures": dict(soak.failed),
