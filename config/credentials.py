@@ -12,7 +12,9 @@ import os
 import secrets
 import ssl
 import string
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from config.errors import ConfigError
@@ -86,6 +88,27 @@ def load_secrets(settings: Settings) -> Secrets:
         state or "",
         {endpoint.name: _keys(endpoint) for endpoint in settings.webhooks.endpoints},
     )
+
+
+def absent(settings: Settings) -> Iterator[ConfigError]:
+    """What ``load_secrets`` would stop at here: variables that are not set, files not readable."""
+    store = settings.store
+    named = [
+        *((one.password_env, one.password_file, f"agents.{one.id}") for one in settings.agents),
+        *((one.password_env, one.password_file, f"trunks.{one.name}") for one in settings.trunks),
+    ]
+    asked: list[Callable[[], object]] = [partial(_named, *one) for one in named]
+    asked.append(
+        partial(
+            _named, store.state_password_env, store.state_password_file, "store", "state_password"
+        )
+    )
+    asked += [partial(_keys, endpoint) for endpoint in settings.webhooks.endpoints]
+    for ask in asked:
+        try:
+            ask()
+        except ConfigError as error:
+            yield error
 
 
 def _keys(endpoint: Endpoint) -> tuple[bytes, ...]:

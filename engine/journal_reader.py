@@ -13,6 +13,8 @@ from engine.journal_file import Cursor, Entry
 
 log = logging.getLogger(__name__)
 
+STORES = ("sqlalchemy", "sqlite3", "asyncpg", "redis")  # whose errors are a store's own
+
 Deliver = Callable[[Sequence[Entry]], Awaitable[None]]
 
 
@@ -144,17 +146,20 @@ class Subscription:
                 self._source.passed()
 
     def _tell(self, error: Exception, pause_s: float) -> None:
-        """Log the first failure in full, the same one again only for those who debug."""
+        """Log the first failure, the same one again only for those who debug. What a store says
+        is one line; a mistake of ours has its traceback."""
         reason = f"{type(error).__name__}: {error}"
         level = logging.DEBUG if reason == self.failing else logging.ERROR
         self.failing = reason
+        stores = isinstance(error, OSError) or type(error).__module__.startswith(STORES)
         log.log(
             level,
-            "reader %s stays at %d and tries again in %.1f s",
+            "reader %s stays at %d and tries again in %.1f s: %s",
             self.name,
             self._position,
             pause_s,
-            exc_info=error,
+            reason.partition("\n")[0],
+            exc_info=None if stores else error,
         )
 
     async def _something(self) -> None:

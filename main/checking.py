@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from config.credentials import absent
 from config.errors import PeerError
 from config.queueing import LEVEL_MAX
 from config.settings import Settings
@@ -36,6 +37,8 @@ def check(config: Path | None) -> int:
             print(f"note: {so}", file=sys.stderr)
     for note in _otherwise_than_meant(settings):
         print(f"note: {note}", file=sys.stderr)
+    for lacking in absent(settings):
+        print(f"note: serve would not start here: {lacking}", file=sys.stderr)
     print(
         f"well: {len(settings.queues)} queues, {len(settings.agents)} agents, "
         f"{len(settings.trunks)} trunks, {len(settings.numbers)} numbers, "

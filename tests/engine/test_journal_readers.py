@@ -89,6 +89,28 @@ async def test_a_store_that_is_away_gets_the_same_again_and_the_log_goes_on(
     assert not reader.failing
     shown = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(shown) == 1, "one failure is one error in the log, however often it repeats"
+    assert "ConnectionError: " in shown[0].getMessage()
+    assert shown[0].exc_info is None, "what a store says is one line"
+    await journal.close()
+
+
+async def test_a_mistake_of_a_reader_is_told_with_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = opened(tmp_path)
+    tries = 0
+
+    async def deliver(entries: Sequence[Entry]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise ZeroDivisionError("ours")
+
+    reader = journal.subscribe("tickets", 0, deliver, NO_PAUSE)
+    await filled(journal, 1)
+    await reader.caught_up(1)
+    (shown,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert shown.exc_info is not None
     await journal.close()
 
 

@@ -148,3 +148,17 @@ def test_what_works_otherwise_than_meant_is_noted(
     files.config.write_text(GOOD.replace(old, new))
     assert main(["check", str(files.config)]) == 0
     assert capsys.readouterr().err == told
+
+
+def test_a_secret_that_is_not_there_is_noted_for_it_may_be_elsewhere(
+    files: Files, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhooks = (
+        "webhooks: {endpoints: [{name: crm, url: 'https://crm.example/in', secret_env: K}]}\n"
+    )
+    files.config.write_text(GOOD + f"webhooks: {{endpoints: [{endpoint}]}}\n")
+    monkeypatch.delenv("K", raising=False)
+    assert main(["check", str(files.config)]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("note: serve would not start here: environment: webhooks.crm.secret_env")
+    assert "set K" in told
