@@ -156,7 +156,7 @@ def test_a_secret_that_is_not_there_is_noted_for_it_may_be_elsewhere(
     webhooks = (
         "webhooks: {endpoints: [{name: crm, url: 'https://crm.example/in', secret_env: K}]}\n"
     )
-    files.config.write_text(GOOD + f"webhooks: {{endpoints: [{endpoint}]}}\n")
+    files.config.write_text(GOOD + webhooks)
     monkeypatch.delenv("K", raising=False)
     assert main(["check", str(files.config)]) == 0
     told = capsys.readouterr().err
