@@ -81,7 +81,7 @@ class KeptStreams:
             if self._slots.get(number) == slot and self._steps.get(number, 0) == step:
                 self._ledger.mark(slot, READING, False)
 
-        self._journal.when_durable(self._journal.group_seq, durable, urgent=False)
+        self._journal.when_durable(self._journal.group_seq, durable)
 
     def writing(self, number: int, on: bool) -> None:
         slot = self._slots.get(number)
