@@ -148,18 +148,18 @@ class Journal:
         if self._soon is None and not self._writing:
             self._schedule()
 
-    def when_durable(self, seq: int, callback: Callable[[], None], *, urgent: bool = True) -> None:
-        """Run the callback once all up to ``seq`` is on disk, in seq order; now if it is.
-
-        Not ``urgent``: with the next write, within ``linger_s``. Callbacks must not raise; one
-        that does is logged and the next one runs.
-        """
+    def when_durable(
+        self, seq: int, callback: Callable[[], None], *, urgent: bool = True, ahead: bool = False
+    ) -> None:
+        """Run the callback once all up to ``seq`` is on disk, in seq order; now if it is. Those
+        ``ahead`` come before the others. Not ``urgent``: with the next write, within ``linger_s``.
+        Callbacks must not raise; one that does is logged and the next one runs."""
         if seq <= self._durable_seq:
             callback()
             return
         if seq > self._backlog.group_seq:
-            raise MisuseError(f"nothing is {seq} yet, the last is {self._backlog.last_seq}")
-        self._notices.once(seq, callback)
+            raise MisuseError(f"nothing is {seq} yet, the last is {self.last_seq}")
+        self._notices.once(seq, callback, ahead=ahead)
         if urgent and seq > self._backlog.handed_seq and not self._urgent:
             self._urgent = True
             if not self._writing and self._linger_s:

@@ -16,12 +16,13 @@ class Notices:
     """Callbacks by seq (each once) and callbacks for every entry. One that raises is logged."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, int, Callable[[], None]]] = []  # a heap by seq
+        # A heap by seq; of what is told at once, those ``ahead`` come first.
+        self._waiting: list[tuple[int, int, bool, Callable[[], None]]] = []
         self._ticket = itertools.count()
         self._live: list[Callable[[Entry], None]] = []
 
-    def once(self, seq: int, callback: Callable[[], None]) -> None:
-        heapq.heappush(self._waiting, (seq, next(self._ticket), callback))
+    def once(self, seq: int, callback: Callable[[], None], *, ahead: bool = False) -> None:
+        heapq.heappush(self._waiting, (seq, next(self._ticket), ahead, callback))
 
     def every(self, callback: Callable[[Entry], None]) -> None:
         self._live.append(callback)
@@ -31,8 +32,9 @@ class Notices:
         comes to wait meanwhile waits for what comes next."""
         due = []
         while self._waiting and self._waiting[0][0] <= last:
-            due.append(heapq.heappop(self._waiting)[2])
-        for callback in due:
+            due.append(heapq.heappop(self._waiting)[2:])
+        due.sort(key=lambda item: not item[0])
+        for _, callback in due:
             _guarded(callback)
         for told in self._live:
             for entry in entries:

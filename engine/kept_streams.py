@@ -81,7 +81,9 @@ class KeptStreams:
             if self._slots.get(number) == slot and self._steps.get(number, 0) == step:
                 self._ledger.mark(slot, READING, False)
 
-        self._journal.when_durable(self._journal.group_seq, durable)
+        # Before what that allows shows to a peer, who may be quicker than the next callback.
+        seq = self._journal.group_seq
+        self._journal.when_durable(seq, durable, urgent=False, ahead=True)
 
     def writing(self, number: int, on: bool) -> None:
         slot = self._slots.get(number)

@@ -121,7 +121,9 @@ class FakeJournal:
             for told in self._live:
                 told(entry)
 
-    def when_durable(self, seq: int, callback: Callable[[], None], *, urgent: bool = True) -> None:
+    def when_durable(
+        self, seq: int, callback: Callable[[], None], *, urgent: bool = True, ahead: bool = False
+    ) -> None:
         assert seq <= self.group_seq, "nothing was appended under this number yet"
         if seq <= self.durable_seq:
             callback()

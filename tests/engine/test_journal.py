@@ -185,6 +185,18 @@ async def test_close_gives_up_on_a_dead_disk_and_says_so(
     assert "1 entries could not be written" in caplog.text
 
 
+async def test_what_is_ahead_is_told_before_what_shows(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    told: list[str] = []
+    for n in (1, 2):
+        journal.append("c", Spoken(str(n)), 1.0)
+        journal.when_durable(n, lambda n=n: told.append(f"shows {n}"))  # type: ignore[misc]
+        journal.when_durable(n, lambda n=n: told.append(f"done {n}"), ahead=True)  # type: ignore[misc]
+    await journal.flush()
+    assert told == ["done 1", "done 2", "shows 1", "shows 2"]
+    await journal.close()
+
+
 async def test_a_state_is_written_once_with_its_group_as_it_is_then(tmp_path: Path) -> None:
     """However often it changes before the disk takes the facts beside it."""
     journal = opened(tmp_path)
