@@ -43,6 +43,14 @@ def refused(system: System, number: str) -> bool:
         return True
 
 
+def stories(limited: Story, mounted: Story) -> dict[str, Story]:
+    """A limit on files everywhere; a disk that is really full where one can be mounted."""
+    found = {"files may not grow": limited}
+    if can_mount():
+        found["a full tmpfs"] = mounted
+    return found
+
+
 async def _a_full_journal(tmp_path: Path) -> None:
     folder = tmp_path / "system"
     with small_disk(folder / "journal", 8 * MIB) as disk:
@@ -121,9 +129,7 @@ async def _a_journal_that_may_not_grow(tmp_path: Path) -> None:
         await asyncio.to_thread(system.stop)
 
 
-JOURNALS: dict[str, Story] = {"files may not grow": _a_journal_that_may_not_grow}
-if can_mount():
-    JOURNALS["a full tmpfs"] = _a_full_journal
+JOURNALS = stories(_a_journal_that_may_not_grow, _a_full_journal)
 
 
 @pytest.mark.parametrize("how", JOURNALS)
@@ -235,9 +241,7 @@ async def _recordings_that_may_not_grow(tmp_path: Path) -> None:
         await asyncio.to_thread(system.stop)
 
 
-RECORDINGS: dict[str, Story] = {"files may not grow": _recordings_that_may_not_grow}
-if can_mount():
-    RECORDINGS["a full tmpfs"] = _full_recordings
+RECORDINGS = stories(_recordings_that_may_not_grow, _full_recordings)
 
 
 @pytest.mark.parametrize("how", RECORDINGS)
